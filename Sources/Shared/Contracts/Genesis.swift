@@ -1,0 +1,130 @@
+// What a site is founded on, agreed before its first block.
+
+/// A founding member.
+public struct Member: ByteCodable, Codable, Hashable {
+    public var id: NodeID
+    public var name: String
+
+    public init(id: NodeID, name: String) {
+        self.id = id
+        self.name = name
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.value(id)
+        writer.text(name)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        id = try reader.value()
+        name = try reader.text("a node's name", limit: 63)
+    }
+}
+
+/// What all nodes must plan by alike, so it is fixed in the genesis and not read from each one's environment.
+public struct SiteParameters: ByteCodable, Codable, Hashable {
+    /// The placement strategy: `paper`.
+    public var strategy: String
+    /// Milliseconds from one block's commit to the next one's proposal, 100 to 60,000.
+    public var blockInterval: Int64
+    /// Milliseconds of block time without a report after which a node's apps are placed elsewhere, 3,000 to 3,600,000.
+    public var absentAfter: Int64
+    /// Milliseconds that a move may take before the chain ends it, 10,000 to 3,600,000.
+    public var moveDeadline: Int64
+    /// Millicores that an app is taken to need before its first report, 1 to 64,000.
+    public var declaredDemand: Int64
+
+    public init(
+        strategy: String = "paper", blockInterval: Int64 = 1_000, absentAfter: Int64 = 15_000,
+        moveDeadline: Int64 = 120_000, declaredDemand: Int64 = 100
+    ) {
+        self.strategy = strategy
+        self.blockInterval = blockInterval
+        self.absentAfter = absentAfter
+        self.moveDeadline = moveDeadline
+        self.declaredDemand = declaredDemand
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.text(strategy)
+        for figure in [blockInterval, absentAfter, moveDeadline, declaredDemand] { writer.integer(figure) }
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        strategy = try reader.text("a strategy", limit: 32)
+        func figure(_ name: String, _ range: ClosedRange<Int64>) throws -> Int64 {
+            let value = try reader.integer(Int64.self)
+            guard range.contains(value) else {
+                throw ByteCodingError.invalid(what: name, value: "\(value), outside \(range)")
+            }
+            return value
+        }
+        blockInterval = try figure("the block interval", 100...60_000)
+        absentAfter = try figure("the time to absence", 3_000...3_600_000)
+        moveDeadline = try figure("a move's deadline", 10_000...3_600_000)
+        declaredDemand = try figure("the declared demand", 1...64_000)
+    }
+}
+
+/// The site's founding document. Its hash is the name of the chain, and every vote carries it.
+public struct Genesis: ByteCodable, Codable, Hashable {
+    public static let memberLimit = 1_000
+
+    public var site: String
+    public var parameters: SiteParameters
+    /// In ascending order of key, each key and name once.
+    public var members: [Member]
+
+    public init(site: String, parameters: SiteParameters, members: [Member]) {
+        self.site = site
+        self.parameters = parameters
+        self.members = members.sorted { $0.id < $1.id }
+    }
+
+    /// What each founding member signs.
+    public var signedBytes: [UInt8] {
+        var writer = ByteWriter()
+        writer.text("poise/genesis/1")
+        writer.value(self)
+        return writer.bytes
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.text(site)
+        writer.value(parameters)
+        writer.list(members)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        site = try reader.text("the site's name", limit: 63)
+        parameters = try reader.value()
+        members = try reader.list("the members", limit: Self.memberLimit)
+        for (a, b) in zip(members, members.dropFirst()) where a.id >= b.id {
+            throw ByteCodingError.invalid(what: "the members", value: "out of order at \(b.id.short)")
+        }
+        guard Set(members.map(\.name)).count == members.count else {
+            throw ByteCodingError.invalid(what: "the members", value: "two of one name")
+        }
+    }
+}
+
+/// A genesis with one member's signature of it: the payload of a `genesis` message.
+public struct SignedGenesis: ByteCodable, Hashable {
+    public var genesis: Genesis
+    public var signature: Signature
+
+    public init(genesis: Genesis, signature: Signature) {
+        self.genesis = genesis
+        self.signature = signature
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.value(genesis)
+        writer.value(signature)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        genesis = try reader.value()
+        signature = try reader.value()
+    }
+}

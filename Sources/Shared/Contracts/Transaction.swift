@@ -1,0 +1,75 @@
+// What can be asked of the chain besides reports: the payload of a `transaction` message.
+
+/// How an act on a placement ended, as the device that performed it says (migrator → planner).
+public struct Receipt: ByteCodable, Codable, Hashable {
+    public enum Outcome: String, Codable, Sendable, CaseIterable {
+        /// The app runs here in this incarnation: started anew, or restored by a move.
+        case running
+        /// The move to this incarnation can't be: said by its target when it refuses, or by its source while
+        /// the app still runs there. The app goes on at the source.
+        case refused
+        /// A fresh placement could not be started here.
+        case failed
+        /// The app ended by itself with exit status 0 and is not to be started again.
+        case completed
+    }
+
+    public var app: String
+    public var incarnation: UInt64
+    public var outcome: Outcome
+    /// Why, for people; empty where there is nothing to say.
+    public var reason: String
+
+    public init(app: String, incarnation: UInt64, outcome: Outcome, reason: String = "") {
+        self.app = app
+        self.incarnation = incarnation
+        self.outcome = outcome
+        self.reason = reason
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.text(app)
+        writer.integer(incarnation)
+        writer.text(outcome.rawValue)
+        writer.text(reason)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        app = try reader.text("an app's name", limit: AppSpecification.nameLimit)
+        incarnation = try reader.integer()
+        outcome = try reader.named("a receipt's outcome")
+        reason = try reader.text("a receipt's reason", limit: 1_024)
+    }
+}
+
+/// A change that a node asks the chain to make. It is carried in a block as the message that its node signed.
+public enum Transaction: ByteCodable, Hashable {
+    /// Put an app into the queue; on the node with this name if given, and only for its first placement.
+    case submit(AppSpecification, on: NodeID?)
+    case remove(app: String)
+    case receipt(Receipt)
+
+    public func encode(to writer: inout ByteWriter) {
+        switch self {
+        case .submit(let specification, let node):
+            writer.integer(UInt8(1))
+            writer.value(specification)
+            writer.optional(node)
+        case .remove(let app):
+            writer.integer(UInt8(2))
+            writer.text(app)
+        case .receipt(let receipt):
+            writer.integer(UInt8(3))
+            writer.value(receipt)
+        }
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        switch try reader.integer(UInt8.self) {
+        case 1: self = .submit(try reader.value(), on: try reader.optional())
+        case 2: self = .remove(app: try reader.text("an app's name", limit: AppSpecification.nameLimit))
+        case 3: self = .receipt(try reader.value())
+        case let other: throw ByteCodingError.invalid(what: "a transaction's kind", value: "\(other)")
+        }
+    }
+}

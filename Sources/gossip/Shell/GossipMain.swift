@@ -1,0 +1,3 @@
+import Runtime
+
+@main struct Main { static func main() {} }
