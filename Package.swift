@@ -23,6 +23,13 @@ func shell(_ service: String, core: String, _ more: [Target.Dependency] = []) ->
         swiftSettings: strict)
 }
 
+/// Tests of a service, of both its halves.
+func tests(_ service: String, _ name: String, core: String) -> Target {
+    .testTarget(
+        name: name, dependencies: [shared, .target(name: core), .target(name: service)], path: "Tests/\(service)",
+        swiftSettings: strict)
+}
+
 let package = Package(
     name: "poise",
     products: ["monitor", "gossip", "consensus", "planner", "migrator"].map { .executable(name: $0, targets: [$0]) },
@@ -38,6 +45,20 @@ let package = Package(
         shell("consensus", core: "ConsensusCore"),
         shell("planner", core: "PlannerCore", ["CSQLite"]),
         shell("migrator", core: "MigratorCore"),
+        tests("monitor", "MonitorTests", core: "MonitorCore"),
+        tests("gossip", "GossipTests", core: "GossipCore"),
+        tests("consensus", "ConsensusTests", core: "ConsensusCore"),
+        tests("planner", "PlannerTests", core: "PlannerCore"),
+        tests("migrator", "MigratorTests", core: "MigratorCore"),
+        .testTarget(name: "SharedTests", dependencies: [shared], path: "Tests/Shared", swiftSettings: strict),
+        .testTarget(name: "ArchitectureTests", path: "Tests/Architecture", swiftSettings: strict),
+        .target(
+            name: "Simulation",
+            dependencies: [shared, "MonitorCore", "GossipCore", "ConsensusCore", "PlannerCore", "MigratorCore"],
+            path: "Tests/Simulation", swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/SimulationTests",
+            swiftSettings: strict),
         .systemLibrary(
             name: "CSQLite", path: "Sources/planner/CSQLite", pkgConfig: "sqlite3",
             providers: [.apt(["libsqlite3-dev"])]),
