@@ -1,0 +1,53 @@
+# Poise: everything a person or a machine does with this repository. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+LAB := compose/lab/lab
+
+.PHONY: help
+help: ## This list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: prerequisites
+prerequisites: ## Install what building needs (Debian packages; checks the Swift toolchain)
+	@scripts/prerequisites
+
+.PHONY: build
+build: prerequisites ## Build the five executables, optimised
+	@scripts/step "Building the five services (a first build takes 3 to 6 minutes)" swift build -c release
+
+.PHONY: images
+images: build ## Build the device's five images and the demo's app image
+	@compose/images
+
+.PHONY: demo
+demo: images ## Watch four emulated devices balance themselves by moving running containers
+	@compose/demo/demo
+
+.PHONY: lint
+lint: prerequisites ## Formatting, strict
+	@scripts/step "Checking the formatting" swift format lint --strict --recursive Package.swift Sources Tests
+
+.PHONY: test
+test: ## All tiers: lint, unit, simulation, contracts, end-to-end on emulated devices
+	@scripts/test
+
+.PHONY: unit
+unit: prerequisites ## Unit tests and architecture rules
+	@scripts/test unit
+
+.PHONY: simulation
+simulation: prerequisites ## Whole sites of simulated nodes under faults
+	@scripts/test simulation
+
+.PHONY: end-to-end
+end-to-end: ## The site on emulated devices with real engines
+	@scripts/test lab end-to-end
+
+.PHONY: bench
+bench: images ## Downtime of a live move against Podman's, and what the services cost
+	@scripts/bench
+
+.PHONY: clean
+clean: ## Stop the lab and remove what was built (keeps the lab's base system)
+	@$(LAB) down || true
+	rm -rf .build .build-images
