@@ -29,3 +29,16 @@ public struct SiteHead: Codable, Hashable, Sendable {
         self.members = members
     }
 }
+
+/// That a leader let a round 0 fail: the body of `POST /blame`. To say it again for the same height changes nothing.
+public struct Blame: Codable, Hashable, Sendable {
+    public var leader: NodeID
+    public var term: UInt64
+    public var height: UInt64
+
+    public init(leader: NodeID, term: UInt64, height: UInt64) {
+        self.leader = leader
+        self.term = term
+        self.height = height
+    }
+}
