@@ -13,7 +13,7 @@ let package = Package(
     name: "Shared",
     products: [
         .library(
-            name: "Shared", type: .dynamic, targets: ["Contracts", "Machine", "Identity", "Transport", "Runtime"])
+            name: "Shared", type: .dynamic, targets: ["Contracts", "Machine", "Identity", "YAML", "Transport", "Runtime"])
     ],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
@@ -29,6 +29,8 @@ let package = Package(
         .target(name: "Machine", path: "Machine", swiftSettings: strict),
         // Pure: hashing, signing and verifying, on libsodium.
         .target(name: "Identity", dependencies: ["Contracts", "CSodium"], path: "Identity", swiftSettings: strict),
+        // Pure: what people write, read with its line numbers, on libyaml.
+        .target(name: "YAML", dependencies: ["CYAML"], path: "YAML", swiftSettings: strict),
         .target(
             name: "Transport",
             dependencies: [
@@ -39,7 +41,7 @@ let package = Package(
         .target(
             name: "Runtime",
             dependencies: [
-                "Contracts", "Machine", "Identity", "Transport",
+                "Contracts", "Machine", "Identity", "Transport", "YAML",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -50,6 +52,8 @@ let package = Package(
             name: "CCurl", path: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(
             name: "CSodium", path: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        .systemLibrary(
+            name: "CYAML", path: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         // curl_easy_setopt is variadic, which Swift cannot call: one C function per argument type.
         .target(name: "CCurlOptions", dependencies: ["CCurl"], path: "CCurlOptions"),
     ],

@@ -84,8 +84,8 @@ public enum MovePolicy: String, Codable, Sendable, CaseIterable {
 /// An application as submitted. Its name is unique in the site.
 public struct AppSpecification: ByteCodable, Codable, Hashable {
     public static let nameLimit = AppScore.nameLimit
-    static let textLimit = 4_096
-    static let listLimit = 256
+    public static let textLimit = 4_096
+    public static let listLimit = 256
 
     public var name: String
     public var image: String
