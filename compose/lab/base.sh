@@ -14,11 +14,11 @@ install_tools() {
     for tool in ip:iproute2 unshare:util-linux nsenter:util-linux flock:util-linux setsid:util-linux; do
         command -v "${tool%:*}" >/dev/null || missing+=("${tool#*:}")
     done
-    [ -d "$(base_dir)" ] || command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
     [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 }
 
 apt_install() {
+    [ "$(id -u)" = 0 ] || die "$* must be installed: run apt-get install $* as root, then try again"
     command -v apt-get >/dev/null || die "this is no Debian: install $* yourself, then run it again"
     say "installing $*"
     update_apt
@@ -30,8 +30,8 @@ apt_install() {
 APT_UPDATED=
 update_apt() {
     [ -z "$APT_UPDATED" ] || return 0
-    apt-get update -qq >/dev/null 2>&1 ||
-        die "apt-get update fails: run it by hand and mend what it says, then try again"
+    # One unreachable archive of several need not matter: what follows will tell.
+    apt-get update -qq >/dev/null 2>&1 || say "apt-get update complains; going on"
     APT_UPDATED=1
 }
 
@@ -42,11 +42,12 @@ mirror() {
     apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Label: Debian' 2>/dev/null | head -n 1
 }
 
-# Makes a root file system with the host's own apt settings (proxy, certificate
-# authorities, credentials), which are taken out again at the end.
-#   debian_root DIR-or-TAR INCLUDE [OPTION...]
+# Makes a Debian 13 root file system with the host's own apt settings (proxy,
+# certificate authorities, credentials), which are taken out again at the end.
+#   debian_root DIR INCLUDE [OPTION OF MMDEBSTRAP...]
 debian_root() {
     local target=$1 include=$2 uri conf; shift 2
+    command -v mmdebstrap >/dev/null || apt_install mmdebstrap
     update_apt
     uri=$(mirror)
     [ -n "$uri" ] || die "apt knows no Debian archive: set LAB_MIRROR to one, such as your country's mirror"
@@ -55,15 +56,17 @@ debian_root() {
         echo 'Acquire::Languages "none";'
         # sid's release file expires within a week of a mirror's last update
         echo 'Acquire::Check-Valid-Until "false";'; } >"$conf"
+    # sid is there for packages that are asked for by name/sid, and for no other.
     # shellcheck disable=SC2016
     mmdebstrap --quiet --mode=root --variant=minbase --skip=check/empty --include="$include" \
         --aptopt="$conf" \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+        --setup-hook='printf "Package: *\nPin: release n=sid\nPin-Priority: 50\n" >"$1/etc/apt/preferences.d/sid"' \
         --setup-hook='for f in auth.conf auth.conf.d; do [ ! -e /etc/apt/$f ] || cp -rT /etc/apt/$f "$1/etc/apt/$f"; done' \
         "$@" \
-        --customize-hook='rm -rf "$1"/etc/apt/auth.conf* "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list "$1"/etc/resolv.conf "$1"/var/log/* "$1"/var/cache/*' \
-        trixie "$target" "deb $uri trixie main" "${EXTRA_SOURCES[@]/#/deb $uri }" >"$conf.log" 2>&1 || {
+        --customize-hook='rm -rf "$1"/etc/apt/auth.conf* "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list "$1"/etc/apt/preferences.d/sid "$1"/etc/resolv.conf "$1"/var/log/* "$1"/var/cache/*' \
+        trixie "$target" "deb $uri trixie main" "deb $uri sid main" >"$conf.log" 2>&1 || {
         tail -n 20 "$conf.log" >&2; rm -f "$conf" "$conf.log"
         die "cannot make a Debian root from $uri: see above; another mirror is set with LAB_MIRROR"; }
     rm -f "$conf" "$conf.log"
@@ -81,7 +84,7 @@ remove_bases() {
 
 # A base counts only under its final name, which it gets when it is complete.
 prepare_base() {
-    local base partial EXTRA_SOURCES=("sid main")
+    local base partial
     base=$(base_dir)
     [ ! -d "$base" ] || return 0
     lock "$LAB_CACHE" "lab that prepares the base"
@@ -89,9 +92,7 @@ prepare_base() {
         say "preparing the devices' file system (once, about half a minute)"
         partial=$LAB_CACHE/partial
         rm -rf "$partial"
-        # shellcheck disable=SC2016
-        debian_root "$partial" "$BASE_PACKAGES,criu/sid" \
-            --setup-hook='printf "Package: *\nPin: release n=sid\nPin-Priority: 50\n" >"$1/etc/apt/preferences.d/sid"'
+        debian_root "$partial" "$BASE_PACKAGES,criu/sid"
         # CRIU binds the file that a container's init was started from, and a bind
         # of a link fails: Debian's docker-init is one.
         cp --remove-destination "$partial/usr/bin/tini-static" "$partial/usr/bin/docker-init"

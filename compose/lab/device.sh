@@ -92,9 +92,8 @@ stop_device() {
     rm -f "$LAB_DIR/$1/pid"
 }
 
-remove_device() {
-    kill_device "$1" && remove_group "$1" && rm -rf "${LAB_DIR:?}/$1"
-}
+retire_device() { kill_device "$1" && remove_group "$1"; }
+remove_device() { retire_device "$1" && rm -rf "${LAB_DIR:?}/$1"; }
 
 # In the device's namespaces, under its limits, ended when the caller is.
 enter_device() {
