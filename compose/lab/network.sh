@@ -37,6 +37,8 @@ hardware_address() {
 
 # A veth pair whose far end is the device's eth0: it goes when the device dies.
 plug_in() {
+    # of a device that died just now the near end may still be there
+    in_switch ip link delete "$1" 2>/dev/null || true
     in_switch ip link add "$1" type veth peer name eth0 address "$(hardware_address "$1")" netns "$2" &&
         in_switch ip link set "$1" master br0 &&
         if is_cut "$1"; then in_switch ip link set "$1" down; else in_switch ip link set "$1" up; fi &&
