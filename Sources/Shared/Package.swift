@@ -13,7 +13,8 @@ let package = Package(
     name: "Shared",
     products: [
         .library(
-            name: "Shared", type: .dynamic, targets: ["Contracts", "Machine", "Identity", "YAML", "Transport", "Runtime"])
+            name: "Shared", type: .dynamic,
+            targets: ["Contracts", "Machine", "Identity", "YAML", "Transport", "Runtime"])
     ],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
