@@ -42,19 +42,43 @@ public struct Receipt: ByteCodable, Codable, Hashable {
     }
 }
 
+/// One app of a submission.
+public struct SubmittedApp: ByteCodable, Hashable {
+    public var specification: AppSpecification
+    /// The node for its first placement; nil leaves the choice to the strategy.
+    public var on: NodeID?
+
+    public init(specification: AppSpecification, on: NodeID? = nil) {
+        self.specification = specification
+        self.on = on
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.value(specification)
+        writer.optional(on)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        specification = try reader.value()
+        on = try reader.optional()
+    }
+}
+
 /// A change that a node asks the chain to make. It is carried in a block as the message that its node signed.
 public enum Transaction: ByteCodable, Hashable {
-    /// Put an app into the queue; on the node with this name if given, and only for its first placement.
-    case submit(AppSpecification, on: NodeID?)
+    /// Apps in one submission at most.
+    public static let submissionLimit = 256
+
+    /// Put these apps into the queue, in this order: all of them or, if one of them can't be, none.
+    case submit([SubmittedApp])
     case remove(app: String)
     case receipt(Receipt)
 
     public func encode(to writer: inout ByteWriter) {
         switch self {
-        case .submit(let specification, let node):
+        case .submit(let apps):
             writer.integer(UInt8(1))
-            writer.value(specification)
-            writer.optional(node)
+            writer.list(apps)
         case .remove(let app):
             writer.integer(UInt8(2))
             writer.text(app)
@@ -66,7 +90,7 @@ public enum Transaction: ByteCodable, Hashable {
 
     public init(from reader: inout ByteReader) throws {
         switch try reader.integer(UInt8.self) {
-        case 1: self = .submit(try reader.value(), on: try reader.optional())
+        case 1: self = .submit(try reader.list("a submission", limit: Self.submissionLimit))
         case 2: self = .remove(app: try reader.text("an app's name", limit: AppSpecification.nameLimit))
         case 3: self = .receipt(try reader.value())
         case let other: throw ByteCodingError.invalid(what: "a transaction's kind", value: "\(other)")
