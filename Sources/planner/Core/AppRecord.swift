@@ -1,0 +1,168 @@
+public import Contracts
+import Identity
+
+/// Where an app stands.
+public enum AppPhase: String, Codable, Sendable, CaseIterable {
+    /// In the queue: no node yet, or none any more.
+    case pending
+    /// Assigned to a node, which has not yet said that it runs.
+    case placed
+    case running
+    /// On its way to another node; it counts at both ends.
+    case moving
+    /// It ended by itself with success and is not to be started again.
+    case completed
+    /// It could be started nowhere, or ended by itself with an error.
+    case failed
+
+    /// Whether a node should hold a copy.
+    public var isPlaced: Bool { self == .placed || self == .running || self == .moving }
+}
+
+/// A move that no receipt or deadline has ended yet.
+public struct RunningMove: ByteCodable, Hashable {
+    public var to: NodeID
+    /// What the app's incarnation will be at its target.
+    public var incarnation: UInt64
+    /// The block that started it.
+    public var height: UInt64
+    /// Block time in milliseconds after which the chain ends it and the app stays.
+    public var deadline: Int64
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.value(to)
+        writer.integer(incarnation)
+        writer.integer(height)
+        writer.integer(deadline)
+    }
+
+    public init(to: NodeID, incarnation: UInt64, height: UInt64, deadline: Int64) {
+        self.to = to
+        self.incarnation = incarnation
+        self.height = height
+        self.deadline = deadline
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        to = try reader.value()
+        incarnation = try reader.integer()
+        height = try reader.integer()
+        deadline = try reader.integer()
+    }
+}
+
+/// A node that could not take the app: not asked again before `until`.
+public struct Exclusion: ByteCodable, Hashable {
+    public var node: NodeID
+    /// Block time in milliseconds.
+    public var until: Int64
+
+    public init(node: NodeID, until: Int64) {
+        self.node = node
+        self.until = until
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.value(node)
+        writer.integer(until)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        node = try reader.value()
+        until = try reader.integer()
+    }
+}
+
+/// What the chain knows of one app.
+public struct AppRecord: ByteCodable, Hashable {
+    public let specification: AppSpecification
+    /// The hash of the specification's encoding, which stands for it in the state's root.
+    public let specificationHash: Digest
+    /// The node wished for the first placement; nil once it has been placed, or if there was no wish.
+    public var on: NodeID?
+    public var phase: AppPhase
+    /// The node that holds it, the source while it moves; nil while pending. Completed and failed apps keep the last.
+    public var node: NodeID?
+    /// Number of its newest placement that holds; 0 before the first. A move's own number is in ``move``.
+    public var incarnation: UInt64
+    public var move: RunningMove?
+    /// Block time at which the phase began, milliseconds.
+    public var since: Int64
+    /// Why it stands so, for people: the last refusal, failure, deadline or absence.
+    public var reason: String
+    /// Millicores by its newest score; nil before the first.
+    public var demand: Int64?
+    /// The incarnation that ``demand`` was measured at.
+    public var measured: UInt64
+    /// In ascending order of node.
+    public var exclusions: [Exclusion]
+    /// Nodes at which it could not be started since it last ran, in ascending order.
+    public var failedOn: [NodeID]
+
+    public init(specification: AppSpecification, on: NodeID?, since: Int64) {
+        self.specification = specification
+        specificationHash = Digest(of: specification.encoded, domain: "poise/specification/1")
+        self.on = on
+        self.since = since
+        phase = .pending
+        node = nil
+        incarnation = 0
+        move = nil
+        reason = ""
+        demand = nil
+        measured = 0
+        exclusions = []
+        failedOn = []
+    }
+
+    /// Whether `node` must not be asked at block time `time`.
+    public func excludes(_ node: NodeID, at time: Int64) -> Bool {
+        exclusions.contains { $0.node == node && $0.until > time }
+    }
+
+    mutating func exclude(_ node: NodeID, until: Int64) {
+        exclusions.removeAll { $0.node == node }
+        exclusions.append(Exclusion(node: node, until: until))
+        exclusions.sort { $0.node < $1.node }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.value(specification)
+        encodeStanding(to: &writer)
+    }
+
+    /// All but the specification, which the state's root covers by its hash.
+    func encodeStanding(to writer: inout ByteWriter) {
+        writer.optional(on)
+        writer.text(phase.rawValue)
+        writer.optional(node)
+        writer.integer(incarnation)
+        writer.optional(move)
+        writer.integer(since)
+        writer.text(reason)
+        writer.optional(integer: demand)
+        writer.integer(measured)
+        writer.list(exclusions)
+        writer.list(failedOn)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        specification = try reader.value()
+        specificationHash = Digest(of: specification.encoded, domain: "poise/specification/1")
+        on = try reader.optional()
+        let raw = try reader.text("an app's phase", limit: 16)
+        guard let phase = AppPhase(rawValue: raw) else {
+            throw ByteCodingError.invalid(what: "an app's phase", value: "\"\(raw)\"")
+        }
+        self.phase = phase
+        node = try reader.optional()
+        incarnation = try reader.integer()
+        move = try reader.optional()
+        since = try reader.integer()
+        reason = try reader.text("an app's reason", limit: 4_096)
+        demand = try reader.optional(integer: Int64.self)
+        measured = try reader.integer()
+        exclusions = try reader.list("an app's exclusions", limit: Genesis.memberLimit)
+        failedOn = try reader.list("the nodes an app failed on", limit: Genesis.memberLimit)
+    }
+}

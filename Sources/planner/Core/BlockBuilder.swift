@@ -1,0 +1,83 @@
+import Contracts
+
+/// Makes the block that follows a state from what a node knows: getValue() of Algorithm 1.
+struct BlockBuilder {
+    let parent: SiteState
+    let builder: NodeID
+    let leadership: Leadership?
+    /// Block time, within its bounds.
+    let time: Int64
+
+    /// Bytes that reports and transactions may take together; the rest is for header and plan.
+    private static let messageBudget = Block.sizeLimit - 100_000
+
+    /// A header without signature, and the body it names.
+    ///
+    /// - Parameters:
+    ///   - reports: newest of each node, verified.
+    ///   - transactions: verified, in order of arrival. Those without effect are left out.
+    func build(reports: [SignedMessage], transactions: [(message: SignedMessage, transaction: Transaction)])
+        -> (header: BlockHeader, body: BlockBody)
+    {
+        let plan = Strategies.named(parent.parameters.strategy)?.plan(for: parent) ?? Plan()
+        var fold = Fold(parent, height: parent.height + 1, time: time)
+        fold.apply(plan)
+        var budget = Self.messageBudget
+        let chosenReports = choose(reports, &budget)
+        let chosen = apply(transactions, &fold, &budget)
+        var included: [SignedMessage] = []
+        for message in chosenReports.sorted(by: { $0.sender < $1.sender }) {
+            guard let report = try? Report(encoded: message.payload.bytes),
+                (try? fold.apply(report, sender: message.sender, sequence: message.sequence)) != nil
+            else { continue }
+            included.append(message)
+        }
+        let body = BlockBody(plan: plan, transactions: chosen, reports: included)
+        var state = fold.finish()
+        state.term = max(parent.term, leadership?.term ?? 0)
+        let header = BlockHeader(
+            genesis: parent.genesis, height: state.height, builder: builder, engine: leadership?.engine ?? "",
+            term: state.term, time: time, parent: parent.head, parentSignature: parent.headSignature, body: body.hash,
+            nextMembers: .members(state.members), stateRoot: state.root)
+        return (header, body)
+    }
+
+    /// Those of the nodes that were heard least recently first, so that none is left out for ever.
+    private func choose(_ reports: [SignedMessage], _ budget: inout Int) -> [SignedMessage] {
+        let fresh = reports.compactMap { message -> (seenAt: Int64, message: SignedMessage)? in
+            guard let node = parent.nodes[message.sender],
+                node.reportSequence.map({ $0 < message.sequence }) ?? true
+            else { return nil }
+            return (node.seenAt, message)
+        }
+        let ordered = fresh.sorted { ($0.seenAt, $0.message.sender) < ($1.seenAt, $1.message.sender) }
+        return ordered.map(\.message).filter { take($0, &budget) }
+    }
+
+    /// Which transactions have an effect depends on their order, so they are tried in the block's own.
+    private func apply(
+        _ transactions: [(message: SignedMessage, transaction: Transaction)], _ fold: inout Fold, _ budget: inout Int
+    ) -> [SignedMessage] {
+        var candidates: [(order: TransactionOrder, message: SignedMessage, transaction: Transaction)] = []
+        for (message, transaction) in transactions where candidates.count < BlockBody.transactionLimit {
+            guard take(message, &budget) else { continue }
+            let order = TransactionOrder(transaction, sender: message.sender, sequence: message.sequence)
+            candidates.append((order, message, transaction))
+        }
+        var chosen: [SignedMessage] = []
+        for (_, message, transaction) in candidates.sorted(by: { $0.order < $1.order }) {
+            guard (try? fold.apply(transaction, sender: message.sender, sequence: message.sequence)) != nil else {
+                continue
+            }
+            chosen.append(message)
+        }
+        return chosen
+    }
+
+    private func take(_ message: SignedMessage, _ budget: inout Int) -> Bool {
+        let size = message.payload.bytes.count + 128
+        guard size <= budget else { return false }
+        budget -= size
+        return true
+    }
+}

@@ -1,0 +1,97 @@
+import Contracts
+
+/// Applies one block to a state, step by step and in this order: plan, transactions, reports, time. A builder goes the
+/// same way to learn the root that its header must state.
+struct Fold {
+    private(set) var state: SiteState
+    private let height: UInt64
+    private let time: Int64
+
+    init(_ parent: SiteState, height: UInt64, time: Int64) {
+        state = parent
+        self.height = height
+        self.time = time
+        state.height = height
+        state.time = time
+    }
+
+    /// - Precondition: the plan is the strategy's for the state before.
+    mutating func apply(_ plan: Plan) {
+        for assignment in plan.assignments {
+            update(assignment.app) { app, incarnation in
+                app.phase = .placed
+                app.node = assignment.node
+                app.on = nil
+                app.incarnation = incarnation
+            }
+        }
+        let assigned = Set(plan.assignments.map(\.app))
+        if !assigned.isEmpty { state.queue.removeAll(where: assigned.contains) }
+        for move in plan.moves {
+            let (height, deadline) = (height, time + state.parameters.moveDeadline)
+            update(move.app) { app, incarnation in
+                app.phase = .moving
+                app.move = RunningMove(to: move.to, incarnation: incarnation, height: height, deadline: deadline)
+            }
+        }
+    }
+
+    /// Gives the app a fresh incarnation and a new phase.
+    private mutating func update(_ name: String, _ change: (inout AppRecord, UInt64) -> Void) {
+        guard var app = state.apps[name] else { return }
+        change(&app, state.nextIncarnation)
+        app.since = time
+        state.nextIncarnation += 1
+        state.apps[name] = app
+    }
+
+    /// - Throws: ``Refusal`` `receipt-without-effect`, `unknown-app`, `app-exists`, `unknown-node`, `too-many-apps`,
+    ///   `empty-submission`, `sender-not-a-member` or `replayed-message`; the state is then as before.
+    mutating func apply(_ transaction: Transaction, sender: NodeID, sequence: UInt64) throws(Refusal) {
+        try state.apply(transaction, sender: sender, sequence: sequence, at: time)
+    }
+
+    /// - Throws: ``Refusal`` `sender-not-a-member` or `replayed-message`; the state is then as before.
+    mutating func apply(_ report: Report, sender: NodeID, sequence: UInt64) throws(Refusal) {
+        guard var record = state.nodes[sender] else { throw Refusal(.senderNotMember, sender.short) }
+        if let last = record.reportSequence, last >= sequence {
+            throw Refusal(.replayedMessage, "report \(sequence) of \(sender.short), whose newest is \(last)")
+        }
+        record.take(report, sequence: sequence, at: time)
+        state.nodes[sender] = record
+        let capacity = Int64(report.load.capacity.cpuMillicores)
+        for score in report.load.apps {
+            guard var app = state.apps[score.app], app.node == sender, app.phase == .running || app.phase == .placed,
+                app.incarnation == score.incarnation, let cpu = score.score.cpu
+            else { continue }
+            app.demand = EffectiveLoad.millicores(cpu, of: capacity)
+            app.measured = app.incarnation
+            state.apps[score.app] = app
+        }
+    }
+
+    /// Ends what time has ended: moves past their deadline, exclusions, the presence of the silent.
+    mutating func finish() -> SiteState {
+        for member in state.members {
+            guard var record = state.nodes[member.id] else { continue }
+            // Nobody could report before there was a chain.
+            if height == 1 { record.seenAt = time }
+            if !record.absent, time - record.seenAt > state.parameters.absentAfter { record.absent = true }
+            state.nodes[member.id] = record
+        }
+        for name in state.apps.keys.sorted() {
+            guard var app = state.apps[name] else { continue }
+            app.exclusions.removeAll { $0.until <= time }
+            if let move = app.move, move.deadline <= time {
+                app.stay("the move to \(state.name(of: move.to)) took too long", at: time)
+                app.exclude(move.to, until: time + SiteState.exclusionTime)
+            }
+            if app.phase == .placed || app.phase == .running, let node = app.node, state.nodes[node]?.absent != false {
+                app.requeue("\(state.name(of: node)) is silent", at: time)
+                state.queue.append(name)
+            }
+            if app != state.apps[name] { state.apps[name] = app }
+        }
+        return state
+    }
+}

@@ -1,0 +1,135 @@
+import Contracts
+
+extension AppRecord {
+    /// Ends a move: the app goes on where it was.
+    mutating func stay(_ why: String, at time: Int64) {
+        phase = .running
+        move = nil
+        since = time
+        reason = why
+    }
+
+    /// Takes the app off its node; the caller puts it into the queue.
+    mutating func requeue(_ why: String, at time: Int64) {
+        phase = .pending
+        node = nil
+        move = nil
+        since = time
+        reason = why
+    }
+
+    /// The move's target holds it from now on.
+    fileprivate mutating func arrive() {
+        guard let move else { return }
+        node = move.to
+        incarnation = move.incarnation
+        self.move = nil
+    }
+
+    fileprivate mutating func run(at time: Int64) {
+        phase = .running
+        failedOn = []
+        reason = ""
+        since = time
+    }
+
+    fileprivate mutating func end(_ phase: AppPhase, _ why: String, at time: Int64) {
+        self.phase = phase
+        move = nil
+        since = time
+        reason = why
+    }
+}
+
+extension SiteState {
+    /// What people call a node.
+    public func name(of node: NodeID) -> String { members.first { $0.id == node }?.name ?? node.short }
+
+    /// Whether a transaction would have an effect now.
+    /// - Throws: ``Refusal`` with why it would not.
+    func check(_ transaction: Transaction, sender: NodeID, sequence: UInt64, at time: Int64) throws(Refusal) {
+        guard let record = nodes[sender] else { throw Refusal(.senderNotMember, sender.short) }
+        guard !record.transactions.contains(sequence) else {
+            throw Refusal(.replayedMessage, "transaction \(sequence) of \(sender.short)")
+        }
+        switch transaction {
+        case .receipt(let receipt): _ = try outcome(of: receipt, from: sender, at: time)
+        case .remove(let name): if apps[name] == nil { throw Refusal(.unknownApp, name) }
+        case .submit(let apps): try check(apps)
+        }
+    }
+
+    private func check(_ submission: [SubmittedApp]) throws(Refusal) {
+        guard !submission.isEmpty else { throw Refusal(.emptySubmission, "no app") }
+        guard apps.count + submission.count <= Self.appLimit else {
+            throw Refusal(.tooManyApps, "the site has \(apps.count) apps, at most \(Self.appLimit) are allowed")
+        }
+        var names: Set<String> = []
+        for entry in submission {
+            let name = entry.specification.name
+            guard apps[name] == nil, names.insert(name).inserted else { throw Refusal(.appExists, name) }
+            if let on = entry.on, nodes[on] == nil { throw Refusal(.unknownNode, on.short) }
+        }
+    }
+
+    mutating func apply(_ transaction: Transaction, sender: NodeID, sequence: UInt64, at time: Int64) throws(Refusal) {
+        try check(transaction, sender: sender, sequence: sequence, at: time)
+        switch transaction {
+        case .receipt(let receipt):
+            let app = try outcome(of: receipt, from: sender, at: time)
+            if app.phase == .pending { queue.append(receipt.app) }
+            apps[receipt.app] = app
+        case .remove(let name):
+            if apps.removeValue(forKey: name)?.phase == .pending { queue.removeAll { $0 == name } }
+        case .submit(let submission):
+            for entry in submission {
+                let name = entry.specification.name
+                apps[name] = AppRecord(specification: entry.specification, on: entry.on, since: time)
+                queue.append(name)
+            }
+        }
+        nodes[sender]?.transactions.insert(sequence)
+    }
+
+    /// What becomes of the app. A receipt counts only from the node that the chain asked, for the incarnation that it
+    /// asked for.
+    private func outcome(of receipt: Receipt, from sender: NodeID, at time: Int64) throws(Refusal) -> AppRecord {
+        guard var app = apps[receipt.app] else { throw Refusal(.receiptWithoutEffect, "no app \(receipt.app)") }
+        let isHolder = app.phase.isPlaced && app.node == sender && app.incarnation == receipt.incarnation
+        let ofMove = app.move.map { $0.incarnation == receipt.incarnation } ?? false
+        let isTarget = ofMove && app.move?.to == sender
+        switch receipt.outcome {
+        case .running where isTarget || (isHolder && app.phase == .placed):
+            if isTarget { app.arrive() }
+            app.run(at: time)
+        case .refused where isTarget || (ofMove && app.node == sender), .failed where isTarget:
+            if let move = app.move { app.exclude(move.to, until: time + Self.exclusionTime) }
+            app.stay(receipt.reason, at: time)
+        case .failed where isHolder && app.phase == .placed:
+            fail(&app, at: sender, receipt.reason, time)
+        case .failed where isHolder:
+            app.end(.failed, receipt.reason, at: time)
+        case .completed where isHolder || isTarget:
+            if isTarget { app.arrive() }
+            app.end(.completed, receipt.reason, at: time)
+        default:
+            throw Refusal(
+                .receiptWithoutEffect,
+                "\(receipt.outcome.rawValue) of \(receipt.app) in incarnation \(receipt.incarnation) from \(sender.short)"
+            )
+        }
+        return app
+    }
+
+    /// A fresh placement that could not be started goes to the queue's end, or, after every present node, nowhere.
+    private func fail(_ app: inout AppRecord, at node: NodeID, _ why: String, _ time: Int64) {
+        if !app.failedOn.contains(node) { app.failedOn = (app.failedOn + [node]).sorted() }
+        app.exclude(node, until: time + Self.exclusionTime)
+        let present = members.filter { nodes[$0.id]?.isPresent == true }
+        if present.allSatisfy({ app.failedOn.contains($0.id) }) {
+            app.end(.failed, why, at: time)
+        } else {
+            app.requeue(why, at: time)
+        }
+    }
+}

@@ -1,0 +1,99 @@
+public import Contracts
+import Identity
+
+/// What the chain knows of one member's device.
+public struct NodeRecord: ByteCodable, Hashable {
+    /// Block time of the newest report, milliseconds; before the first report, that of the first block.
+    public var seenAt: Int64
+    /// Whether it has been silent for so long that its apps were placed elsewhere. It still votes.
+    public var absent: Bool
+    /// The newest report's sequence; nil before the first.
+    public private(set) var reportSequence: UInt64?
+    public private(set) var report: Report?
+    /// The hash of the newest report, which stands for it in the state's root.
+    private(set) var reportHash: Digest
+    /// Which of its transactions are in the chain.
+    public var transactions: ReplayWindow
+
+    public init() {
+        seenAt = 0
+        absent = false
+        reportSequence = nil
+        report = nil
+        reportHash = .zero
+        transactions = ReplayWindow()
+    }
+
+    /// Whether it can be given apps: it has reported and is not absent.
+    public var isPresent: Bool { report != nil && !absent }
+
+    mutating func take(_ report: Report, sequence: UInt64, at time: Int64) {
+        self.report = report
+        reportHash = Self.hash(report)
+        reportSequence = sequence
+        seenAt = time
+        absent = false
+    }
+
+    private static func hash(_ report: Report) -> Digest { Digest(of: report.encoded, domain: "poise/report/1") }
+
+    func encodeStanding(to writer: inout ByteWriter) {
+        writer.integer(seenAt)
+        writer.bool(absent)
+        writer.optional(integer: reportSequence)
+        writer.value(reportHash)
+        writer.value(transactions)
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.integer(seenAt)
+        writer.bool(absent)
+        writer.optional(integer: reportSequence)
+        writer.optional(report)
+        writer.value(transactions)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        seenAt = try reader.integer()
+        absent = try reader.bool()
+        reportSequence = try reader.optional(integer: UInt64.self)
+        report = try reader.optional()
+        reportHash = report.map(Self.hash) ?? .zero
+        transactions = try reader.value()
+    }
+}
+
+/// Which sequence numbers of a sender are used up, in bounded space: all below a floor, and single ones above it.
+public struct ReplayWindow: ByteCodable, Hashable {
+    /// Numbers remembered one by one. A number that comes this late counts as used.
+    public static let size = 256
+
+    private(set) var floor: UInt64 = 0
+    /// In ascending order, none below the floor.
+    private(set) var used: [UInt64] = []
+
+    public init() {}
+
+    public func contains(_ sequence: UInt64) -> Bool { sequence < floor || used.contains(sequence) }
+
+    mutating func insert(_ sequence: UInt64) {
+        guard !contains(sequence) else { return }
+        used.insert(sequence, at: used.firstIndex { $0 > sequence } ?? used.endIndex)
+        if used.count > Self.size { floor = used.removeFirst() + 1 }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.integer(floor)
+        writer.integer(UInt32(used.count))
+        for sequence in used { writer.integer(sequence) }
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        floor = try reader.integer()
+        let count = try reader.integer(UInt32.self)
+        guard count <= Self.size else {
+            throw ByteCodingError.tooLong(what: "a replay window", count: Int(count), limit: Self.size)
+        }
+        for _ in 0..<count { used.append(try reader.integer()) }
+    }
+}

@@ -1,0 +1,156 @@
+public import Contracts
+import Identity
+
+/// The site after some block: a fold of all blocks up to it. Plans are made of nothing else.
+public struct SiteState: Sendable, Hashable {
+    /// Apps in a site at most, whatever their phase.
+    public static let appLimit = 10_000
+    /// Milliseconds of block time for which a node that refused an app is not asked again.
+    public static let exclusionTime: Int64 = 60_000
+
+    public let genesis: Digest
+    /// What envelopes in blocks are signed for.
+    public let site: Digest
+    public let parameters: SiteParameters
+    /// The last block's height, time, term, ID and builder's signature; of 0 and zero before the first.
+    public internal(set) var height: UInt64
+    public internal(set) var time: Int64
+    public internal(set) var term: UInt64
+    public internal(set) var head: Digest
+    public internal(set) var headSignature: Signature
+    /// Who decides the next block, in ascending order of key.
+    public internal(set) var members: [Member]
+    /// One for each member.
+    public internal(set) var nodes: [NodeID: NodeRecord]
+    public internal(set) var apps: [String: AppRecord]
+    /// Pending apps in the order in which they are placed.
+    public internal(set) var queue: [String]
+    /// Given to the next placement of any app: ascending, so that it is ascending for each.
+    public internal(set) var nextIncarnation: UInt64
+
+    /// The state before the first block.
+    public init(genesis: Genesis) {
+        self.genesis = genesis.hash
+        site = .site(named: genesis.site)
+        parameters = genesis.parameters
+        height = 0
+        time = 0
+        term = 0
+        head = .zero
+        headSignature = .zero
+        members = genesis.members
+        nodes = Dictionary(uniqueKeysWithValues: genesis.members.map { ($0.id, NodeRecord()) })
+        apps = [:]
+        queue = []
+        nextIncarnation = 1
+    }
+
+    public var memberIDs: [NodeID] { members.map(\.id) }
+
+    public var quorum: Quorum { Quorum(members: members.count, rule: .crash) }
+
+    /// What the block that leads here must state: the hash of everything that later blocks depend on, in order of
+    /// keys. Specifications and reports stand in it by their hashes.
+    public var root: Digest {
+        var writer = ByteWriter()
+        writer.value(genesis)
+        writer.value(parameters)
+        writer.integer(height)
+        writer.integer(time)
+        writer.integer(term)
+        writer.list(members)
+        for (id, record) in nodes.sorted(by: { $0.key < $1.key }) {
+            writer.value(id)
+            record.encodeStanding(to: &writer)
+        }
+        writer.integer(UInt32(apps.count))
+        for (name, record) in apps.sorted(by: { $0.key < $1.key }) {
+            writer.text(name)
+            writer.value(record.specificationHash)
+            record.encodeStanding(to: &writer)
+        }
+        writer.texts(queue)
+        writer.integer(nextIncarnation)
+        return Digest(of: writer.bytes, domain: "poise/state/1")
+    }
+
+    /// Whether every app that should run has been measured in its newest incarnation, or had the time to be. Until
+    /// then loads are not what they will be.
+    public func isSettled(after time: Int64) -> Bool {
+        apps.values.allSatisfy { app in
+            switch app.phase {
+            case .pending, .completed, .failed: true
+            case .moving: false
+            case .placed, .running: app.measured == app.incarnation || self.time - app.since >= time
+            }
+        }
+    }
+
+    /// What should run where, as the migrator of `here` is told.
+    public func placement(for here: NodeID) -> Placement {
+        Placement(
+            height: height, here: here,
+            nodes: members.map { member in
+                PlacedNode(
+                    id: member.id, name: member.name, migratorAddress: nodes[member.id]?.report?.migratorAddress)
+            },
+            apps: apps.values.filter(\.phase.isPlaced).sorted { $0.specification.name < $1.specification.name }
+                .compactMap { app in
+                    guard let node = app.node else { return nil }
+                    let order = app.move.map {
+                        MoveOrder(
+                            to: $0.to, incarnation: $0.incarnation, height: $0.height,
+                            deadline: parameters.moveDeadline)
+                    }
+                    return PlacedApp(
+                        specification: app.specification, node: node, incarnation: app.incarnation,
+                        running: app.phase != .placed, move: order)
+                })
+    }
+}
+
+extension SiteState {
+    /// This state in bytes, to start from without folding every block again.
+    public var snapshot: [UInt8] {
+        var writer = ByteWriter()
+        writer.text("poise/snapshot/1")
+        writer.value(genesis)
+        writer.integer(height)
+        writer.integer(time)
+        writer.integer(term)
+        writer.value(head)
+        writer.value(headSignature)
+        writer.list(members)
+        for member in members { writer.value(nodes[member.id] ?? NodeRecord()) }
+        writer.list(apps.sorted { $0.key < $1.key }.map(\.value))
+        writer.texts(queue)
+        writer.integer(nextIncarnation)
+        return writer.bytes
+    }
+
+    /// The state that `snapshot` holds.
+    /// - Throws: ``ByteCodingError``, also for a snapshot of another chain.
+    public init(snapshot: [UInt8], genesis founding: Genesis) throws {
+        self.init(genesis: founding)
+        var reader = ByteReader(snapshot)
+        try reader.domain("poise/snapshot/1")
+        let found: Digest = try reader.value()
+        guard found == genesis else {
+            throw ByteCodingError.invalid(what: "a snapshot's genesis", value: "\(found.short), not \(genesis.short)")
+        }
+        height = try reader.integer()
+        time = try reader.integer()
+        term = try reader.integer()
+        head = try reader.value()
+        headSignature = try reader.value()
+        members = try reader.list("the members", limit: Genesis.memberLimit)
+        nodes = [:]
+        for member in members { nodes[member.id] = try reader.value() }
+        let records = try reader.list("the apps", of: AppRecord.self, limit: Self.appLimit)
+        apps = [:]
+        for record in records { apps[record.specification.name] = record }
+        queue = try reader.texts("the queue", limit: Self.appLimit, each: AppSpecification.nameLimit)
+        nextIncarnation = try reader.integer()
+        try reader.finish()
+    }
+}
