@@ -12,6 +12,9 @@ public enum PlannerEffect: Sendable {
     /// Ask gossip; it answers with `.signed` or `.signingRefused`.
     case sign(SigningTag, SigningRequest)
     case publish(Publication)
+    /// Read the committed blocks from this height on, at most ``CommittedBlocks/countLimit``, and publish to this
+    /// node what ``CommittedBlocks/publication(of:to:)`` makes of them. Nothing to send is no fault.
+    case sendCommitted(from: UInt64, to: NodeID)
     /// (Re)arm a timer; it comes back as `.timer`.
     case setTimer(PlannerTimer, afterMilliseconds: Int64)
     case cancelTimer(PlannerTimer)

@@ -1,0 +1,40 @@
+import Contracts
+import Machine
+
+/// What other members said of their chains.
+struct Peers: Sendable {
+    struct Peer: Sendable {
+        var height: UInt64
+        var head: Digest
+        var round: UInt32
+        /// Monotonic milliseconds.
+        var at: Int64
+    }
+
+    /// Milliseconds for which a word counts as news.
+    static let freshness: Int64 = 5_000
+
+    private(set) var all: [NodeID: Peer] = [:]
+    private var answered: [NodeID: Int64] = [:]
+
+    mutating func heard(_ node: NodeID, _ status: ChainStatus, at now: Int64) {
+        all[node] = Peer(height: status.height, head: status.head, round: status.round, at: now)
+    }
+
+    func fresh(at now: Int64) -> [NodeID: Peer] { all.filter { now - $0.value.at <= Self.freshness } }
+
+    /// Whether to answer a founding message of `node`: once a second, and not while it speaks of its chain.
+    mutating func mayAnswer(_ node: NodeID, at now: Int64) -> Bool {
+        if let peer = all[node], now - peer.at <= Self.freshness { return false }
+        if let last = answered[node], now - last < 900 { return false }
+        guard answered[node] != nil || answered.count < Genesis.memberLimit else { return false }
+        answered[node] = now
+        return true
+    }
+
+    /// Somebody to ask for blocks after `height`, another one each time.
+    func ahead(of height: UInt64, at now: Int64, _ random: inout SplitMix64) -> NodeID? {
+        let ahead = fresh(at: now).filter { $0.value.height > height }.keys.sorted()
+        return ahead.isEmpty ? nil : ahead[Int(random.next(below: UInt64(ahead.count)))]
+    }
+}

@@ -1,0 +1,182 @@
+import Contracts
+
+/// The machine's part in agreement: it gives the algorithm blocks and verdicts, and does what it decides.
+extension PlannerMachine {
+    /// Prepares to agree on the next height, from its record if a crash interrupted it.
+    mutating func openHeight() {
+        guard let state else { return }
+        var next = Agreement(
+            genesis: state.genesis, height: state.height + 1, here: here, members: state.memberIDs,
+            quorum: state.quorum, timeouts: timeouts, leader: leader)
+        if let record = storedAgreement, record.genesis == next.genesis, record.height == next.height {
+            next.restore(record) { judge($0, state) }
+            agreement = next
+            if next.isStarted {
+                drive { $0.resume() }
+                return
+            }
+        }
+        agreement = next
+        let timer = PlannerTimer.nextHeight(next.height)
+        effects.append(.setTimer(timer, afterMilliseconds: state.parameters.blockInterval))
+    }
+
+    /// Feeds the agreement and does what it says.
+    mutating func drive(_ input: (inout Agreement) -> [Agreement.Action]) {
+        guard var current = agreement else { return }
+        let height = current.height
+        let actions = input(&current)
+        agreement = current
+        for action in actions where halted == nil && agreement?.height == height { perform(action) }
+    }
+
+    private mutating func perform(_ action: Agreement.Action) {
+        switch action {
+        case .build(let round): build(round: round)
+        case .sign(let tag, let bytes):
+            persistAgreement()
+            sign(tag, bytes)
+        case .timer(let timer, let delay): effects.append(.setTimer(timer, afterMilliseconds: delay))
+        case .failed(let round): blame(round: round)
+        case .decided(let round, let id):
+            guard let agreement, let candidate = agreement.candidates[id], case .success(let after) = candidate.verdict
+            else { return }
+            commit(candidate.block, agreement.certificate(.precommit, round, id).encoded, after)
+        case .contradicted(let id, let refusal):
+            halt("a quorum decided the block \(id.short), which this node finds invalid: \(refusal)")
+        case .count(let reason): count(reason)
+        }
+    }
+
+    private mutating func persistAgreement() {
+        guard let agreement else { return }
+        effects.append(.persistAgreement(AgreementRecord(agreement).encoded))
+    }
+
+    private mutating func sign(_ tag: SigningTag, _ bytes: [UInt8]) {
+        let purpose: SigningRequest.Purpose =
+            switch tag {
+            case .genesis: .genesis
+            case .header: .header
+            case .proposal: .proposal
+            case .vote: .vote
+            }
+        effects.append(.sign(tag, SigningRequest(purpose: purpose, bytes: bytes)))
+    }
+
+    private mutating func build(round: UInt32) {
+        guard let state else { return }
+        let elapsed = committedAt.map { now - $0 } ?? 0
+        let builder = BlockBuilder(
+            parent: state, builder: here, leadership: leadership,
+            time: BlockTime.choose(after: state, wall: wallTime, elapsed: elapsed))
+        let (header, body) = builder.build(
+            reports: pool.newestReports, transactions: pool.entries.map { ($0.message, $0.transaction) })
+        drive { $0.drafted(header, body) }
+    }
+
+    mutating func signed(_ tag: SigningTag, _ signature: Signature) {
+        switch tag {
+        case .genesis: genesisSigned(signature)
+        case .header(let height, let round):
+            guard let agreement, agreement.height == height, let state,
+                let block = agreement.finished(round: round, signature)
+            else { return }
+            let candidate = judge(block, state)
+            if case .failure(let refusal) = candidate.verdict {
+                count("own-block-refused")
+                effects.append(.log(.error, "the block this node built is invalid: \(refusal)"))
+                return
+            }
+            drive { $0.offerFresh(candidate) }
+        case .proposal(let height, _), .vote(let height, _, _):
+            guard agreement?.height == height else { return }
+            publishSigned(tag, signature)
+        }
+    }
+
+    private mutating func publishSigned(_ tag: SigningTag, _ signature: Signature) {
+        guard let before = agreement else { return }
+        var after = before
+        let actions = after.signed(tag, signature)
+        switch tag {
+        case .proposal:
+            if let own = after.ownProposal, before.ownProposal == nil { publish(own) }
+        case .vote(_, let round, let step):
+            let ballot = Agreement.Ballot(round: round, step: step)
+            if let vote = after.votes[ballot]?[here], before.cast[ballot]?.signature == nil { publish(vote) }
+        default: break
+        }
+        drive {
+            $0 = after
+            return actions
+        }
+    }
+
+    private mutating func publish(_ proposal: ProposalMessage) {
+        effects.append(.publish(Publication(kind: .proposal, payload: proposal.encoded)))
+    }
+
+    private mutating func publish(_ vote: SignedVote) {
+        effects.append(.publish(Publication(kind: .vote, payload: vote.encoded)))
+    }
+
+    /// Says again what a lost message may have kept from others.
+    mutating func resendAgreement() {
+        guard let agreement, agreement.isStarted else { return }
+        for (tag, bytes) in agreement.unsigned { sign(tag, bytes) }
+        if let proposal = agreement.ownProposal { publish(proposal) }
+        for vote in agreement.ownVotes { publish(vote) }
+    }
+
+    private mutating func blame(round: UInt32) {
+        guard round == 0, let agreement, let leadership, let leader = agreement.leader else { return }
+        effects.append(.blame(leader: leader, term: leadership.term, height: agreement.height))
+    }
+
+    /// valid(v), and what only a fresh proposal must answer to.
+    func judge(_ block: Block, _ parent: SiteState) -> Agreement.Candidate {
+        do throws(Refusal) {
+            let after = try Validity.check(block, after: parent)
+            return Agreement.Candidate(block: block, verdict: .success(after), doubt: doubt(after, parent))
+        } catch {
+            return Agreement.Candidate(block: block, verdict: .failure(error), doubt: nil)
+        }
+    }
+
+    /// A block that declares a node absent of which a newer report is here was built by someone who can't hear it.
+    private func doubt(_ after: SiteState, _ parent: SiteState) -> Refusal? {
+        for member in after.members {
+            guard let record = after.nodes[member.id], record.absent, parent.nodes[member.id]?.absent == false,
+                let known = pool.reports[member.id], now - known.at <= after.parameters.absentAfter,
+                record.reportSequence.map({ $0 < known.message.sequence }) ?? true
+            else { continue }
+            return Refusal(.absenceContradicted, "\(member.name) has reported to this node")
+        }
+        return nil
+    }
+
+    /// Takes a decided block as the head.
+    mutating func commit(_ block: Block, _ certificate: [UInt8], _ after: SiteState) {
+        if let finished = agreement {
+            for timer in finished.timers { effects.append(.cancelTimer(timer)) }
+        }
+        effects.append(
+            .commit(
+                CommittedBlock(height: after.height, id: after.head, block: block.encoded, certificate: certificate)))
+        state = after
+        committedAt = now
+        if let stored = storedAgreement, stored.height <= after.height { storedAgreement = nil }
+        for message in block.body.transactions where message.sender == here {
+            for id in requests.committed(message) { effects.append(.answer(id, nil)) }
+        }
+        for (entry, refusal) in pool.prune(after) {
+            guard let refusal else { continue }
+            count(refusal)
+            requests.refused(entry.message, refusal).map { effects.append($0) }
+        }
+        sendHead()
+        announce()
+        openHeight()
+    }
+}

@@ -1,0 +1,170 @@
+public import Contracts
+public import Machine
+
+/// What a planner is told at its start.
+public struct PlannerConfiguration: Sendable {
+    public var here: NodeID
+    public var name: String
+    public var site: String
+    /// What the genesis will state if this node takes part in a founding.
+    public var parameters: SiteParameters
+    /// How many nodes found the site, at least 1.
+    public var expect: Int
+
+    public init(here: NodeID, name: String, site: String, parameters: SiteParameters, expect: Int) {
+        self.here = here
+        self.name = name
+        self.site = site
+        self.parameters = parameters
+        self.expect = expect
+    }
+}
+
+/// The planner: founds the chain, builds and judges blocks, votes, and tells what committed blocks say.
+///
+/// What it persists is all it needs after a crash: genesis, committed blocks, and the running height's agreement.
+public struct PlannerMachine: StateMachine {
+    /// Milliseconds between two words on where this node stands.
+    static let resendInterval: Int64 = 1_000
+
+    let configuration: PlannerConfiguration
+    let timeouts: Timeouts
+    var founding: Founding
+    /// The chain's state; nil before a genesis is adopted.
+    public internal(set) var state: SiteState?
+    var agreement: Agreement?
+    var pool = TransactionPool()
+    var requests = Requests()
+    var leadership: Leadership?
+    var peers = Peers()
+    var storedAgreement: AgreementRecord?
+    var lastPlacement: Placement?
+    /// Until when the first placement waits for news; nil once it was told.
+    var placementWaits: Int64?
+    /// When the head was committed here, monotonic milliseconds; nil if that was before the start.
+    var committedAt: Int64?
+    var random: SplitMix64
+    /// Why this planner has stopped for good: a quorum decided what it finds invalid. Nil while all is well.
+    public internal(set) var halted: String?
+
+    // Of the event at hand.
+    var now: Int64 = 0
+    var wallTime: Int64 = 0
+    var effects: [PlannerEffect] = []
+
+    /// - Parameters:
+    ///   - genesis: what ``PlannerEffect/persistGenesis(_:)`` stored last, if anything.
+    ///   - chain: the stored chain, if that genesis was adopted and blocks follow it; nil begins before block 1.
+    ///   - agreement: what ``PlannerEffect/persistAgreement(_:)`` stored last, if anything.
+    ///   - seed: from the operating system's entropy.
+    /// - Throws: ``ChainFault`` where what was stored can't be read.
+    public init(
+        _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: [UInt8]?, seed: UInt64
+    ) throws(ChainFault) {
+        try self.init(
+            configuration, genesis: genesis, chain: chain, agreement: agreement, seed: seed, timeouts: Timeouts())
+    }
+
+    init(
+        _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: [UInt8]?, seed: UInt64,
+        timeouts: Timeouts
+    ) throws(ChainFault) {
+        self.configuration = configuration
+        self.timeouts = timeouts
+        random = SplitMix64(seed: seed)
+        let record: FoundingRecord?
+        do {
+            record = try chain?.founding ?? genesis.map { try FoundingRecord(encoded: $0) }
+            storedAgreement = try agreement.map { try AgreementRecord(encoded: $0) }
+        } catch {
+            throw ChainFault(height: 0, "what is stored can't be read: \(error)")
+        }
+        founding = Founding(
+            here: configuration.here, name: configuration.name, site: configuration.site,
+            parameters: configuration.parameters, expect: configuration.expect, record: record)
+        state = chain?.state ?? founding.adopted.map { SiteState(genesis: $0) }
+    }
+
+    var here: NodeID { configuration.here }
+
+    public mutating func step(_ event: PlannerEvent) -> [PlannerEffect] {
+        now = event.now
+        wallTime = event.wallTime
+        effects = []
+        if halted == nil { handle(event.kind) } else { refuse(event.kind) }
+        defer { effects = [] }
+        return effects
+    }
+
+    private mutating func handle(_ kind: PlannerEvent.Kind) {
+        switch kind {
+        case .started: begin()
+        case .message(let message): receive(message)
+        case .leadership(let leadership): follow(leadership)
+        case .signed(let tag, let signature): signed(tag, signature)
+        case .signingRefused(let tag, let reason):
+            effects.append(.count("signing-refused"))
+            effects.append(.log(.warning, "gossip does not sign \(tag): \(reason)"))
+        case .timer(.resend): tick()
+        case .timer(.nextHeight(let height)):
+            if agreement?.height == height { drive { $0.start() } }
+        case .timer(let timer): drive { $0.elapsed(timer) }
+        case .submit(let id, let submissions): submit(id, submissions)
+        case .remove(let id, let app): remove(id, app)
+        case .receipt(let id, let receipt): take(id, receipt)
+        }
+    }
+
+    private mutating func refuse(_ kind: PlannerEvent.Kind) {
+        let id: RequestID
+        switch kind {
+        case .submit(let request, _), .remove(let request, _), .receipt(let request, _): id = request
+        default: return
+        }
+        effects.append(.answer(id, Problem(503, "halted", halted ?? "")))
+    }
+
+    private mutating func begin() {
+        effects.append(.setTimer(.resend, afterMilliseconds: Self.resendInterval))
+        if state != nil {
+            join()
+        } else if founding.record != nil {
+            found()
+        }
+    }
+
+    /// Takes up the chain, after the start or the adoption of its genesis.
+    mutating func join() {
+        placementWaits = now + 10 * Self.resendInterval
+        openHeight()
+        sendHead()
+        announce()
+    }
+
+    mutating func sendHead() {
+        guard let state else { return }
+        effects.append(.head(SiteHead(genesis: state.genesis, height: state.height, members: state.memberIDs)))
+    }
+
+    private mutating func follow(_ leadership: Leadership) {
+        self.leadership = leadership
+        let leader = leader
+        drive { $0.lead(by: leader) }
+    }
+
+    /// The elected leader, if it is a member.
+    var leader: NodeID? {
+        guard let leader = leadership?.leader, state?.nodes[leader] != nil else { return nil }
+        return leader
+    }
+
+    mutating func count(_ reason: String) { effects.append(.count(reason)) }
+    mutating func count(_ refusal: Refusal) { effects.append(.count(refusal.reason.rawValue)) }
+
+    /// Ends all work: to go on would be to act on a chain that this node can't vouch for.
+    mutating func halt(_ why: String) {
+        halted = why
+        count("halted")
+        effects.append(.log(.error, why))
+    }
+}
