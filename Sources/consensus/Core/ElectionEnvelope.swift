@@ -1,0 +1,32 @@
+public import Contracts
+
+/// The payload of a message of kind `election`: an engine's own message, with the site and the engine it is for.
+public struct ElectionEnvelope: ByteCodable, Hashable {
+    static let domain = "poise/election/1"
+    /// Bytes of an engine's message at most.
+    public static let bodyLimit = 4_096
+
+    public var genesis: Digest
+    public var engine: String
+    public var body: [UInt8]
+
+    public init(genesis: Digest, engine: String, body: [UInt8]) {
+        self.genesis = genesis
+        self.engine = engine
+        self.body = body
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.text(Self.domain)
+        writer.value(genesis)
+        writer.text(engine)
+        writer.byteString(body)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        try reader.domain(Self.domain)
+        genesis = try reader.value()
+        engine = try reader.text("the election engine", limit: 32)
+        body = try reader.byteString("an election message", limit: Self.bodyLimit)
+    }
+}

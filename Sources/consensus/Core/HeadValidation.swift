@@ -1,0 +1,21 @@
+public import Contracts
+
+extension SiteHead {
+    static let heightLimit: UInt64 = 1 << 62
+
+    /// What makes this no head of a site, in a sentence; nil if it is one.
+    public var flaw: String? {
+        if members.isEmpty { return "\"members\" is empty; a site has at least one" }
+        if members.count > Genesis.memberLimit {
+            return "\"members\" has \(members.count) entries; at most \(Genesis.memberLimit) are allowed"
+        }
+        if height > Self.heightLimit { return "\"height\" is \(height); at most \(Self.heightLimit) is allowed" }
+        for (a, b) in zip(members, members.dropFirst()) where a >= b {
+            return "\"members\" must ascend, each once; \(b) comes after \(a)"
+        }
+        return nil
+    }
+
+    /// How many members are a majority.
+    public var quorum: Int { members.count / 2 + 1 }
+}
