@@ -36,8 +36,10 @@ pid_at() { command cut -d' ' -f1 "$1"; }
 pid_of() { pid_at "$LAB_DIR/$1/pid"; }
 is_up() { is_running "$LAB_DIR/$1/pid"; }
 
+last_words() { tail -n 1 "$LAB_DIR/$1/console.log" 2>/dev/null; }
+
 start_device() {
-    local name=$1 dir=$LAB_DIR/$1 i pid
+    local name=$1 dir=$LAB_DIR/$1 i starter pid
     if is_busy "$name"; then die "$name: something of its last run is still there: run lab down $name first"; fi
     mkdir -p "$dir"/{upper,work,root,docker}
     rm -f "$dir/pid"
@@ -51,19 +53,20 @@ start_device() {
             bash "$HERE/device-init" "$name" "$dir" "$(base_dir)" "$(address "$name")" "$LAB_NET" \
             </dev/null >"$dir/console.log" 2>&1
     ) &
-    pid=$!
+    starter=$!
     for i in $(seq 250); do
         [ -s "$dir/pid.init" ] && break
-        kill -0 "$pid" 2>/dev/null || break
+        kill -0 "$starter" 2>/dev/null || break
         sleep 0.02
     done
-    [ -s "$dir/pid.init" ] || die "$name did not start: see $dir/console.log"
+    [ -s "$dir/pid.init" ] || die "$name did not start ($(last_words "$name")): see $dir/console.log"
     pid=$(cat "$dir/pid.init")
     rm "$dir/pid.init"
     remember "$pid" "$dir/pid"
+    to_leaf "$name" "$starter"
     plug_in "$name" "$pid" || { kill_device "$name"; die "$name: no cable: see the message above, then lab boot $name"; }
     for i in $(seq 600); do
-        is_up "$name" || die "$name died while starting: see $dir/console.log"
+        is_up "$name" || die "$name died while starting ($(last_words "$name")): see $dir/console.log"
         if nsenter -t "$pid" -m -r curl -sf --unix-socket /run/docker.sock http://docker/_ping >/dev/null 2>&1; then return; fi
         sleep 0.05
     done

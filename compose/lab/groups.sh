@@ -8,7 +8,7 @@ hierarchies() { if is_v2; then echo $CG; else awk '$3 == "cgroup" { print $2 }' 
 group() { echo "$1/$LAB_NAME${2:+/$2}"; }
 
 make_group() {
-    local h dir controllers
+    local h dir c wanted
     for h in $(hierarchies); do
         for dir in "$(group "$h" '')" "$(group "$h" "$1")"; do
             mkdir -p "$dir"
@@ -20,8 +20,11 @@ make_group() {
         done
         if is_v2; then
             for dir in "$h" "$(group "$h" '')"; do
-                controllers=$(cat "$dir/cgroup.controllers")
-                echo "+${controllers// / +}" >"$dir/cgroup.subtree_control" ||
+                wanted=
+                for c in cpu cpuset io memory pids; do
+                    if grep -qw "$c" "$dir/cgroup.controllers"; then wanted+="+$c "; fi
+                done
+                echo "$wanted" >"$dir/cgroup.subtree_control" ||
                     die "cannot share out $dir: processes sit in it; start the lab from a service or a login shell"
             done
         fi
@@ -34,6 +37,15 @@ leaf() { local g; g=$(group "$1" "$2"); if [ -d "$g/init" ]; then echo "$g/init"
 join_group() {
     local h
     for h in $(hierarchies); do echo "$BASHPID" >"$(leaf "$h" "$1")/cgroup.procs"; done
+}
+
+# Version 2: what started a device must leave its group before the device can
+# share it out. It can't start there, since the group it is in at the start is
+# what the device sees as the root.
+to_leaf() {
+    is_v2 || return 0
+    mkdir -p "$(group $CG "$1")/init"
+    echo "$2" >"$(group $CG "$1")/init/cgroup.procs"
 }
 
 # Whether anything still runs in a device, in its containers as well.
