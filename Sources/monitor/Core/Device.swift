@@ -64,7 +64,7 @@ struct Device: Hashable, Sendable {
 
     /// - Throws: ``Unmeasurable``, if a total is unknown or out of range.
     init(_ engine: EngineDescription, stated: StatedCapacity) throws(Unmeasurable) {
-        let physicalMillicores = engine.processors.flatMap { $0 <= Self.totals.upperBound / 1_000 ? $0 * 1_000 : nil }
+        let physicalMillicores = engine.processors.flatMap { (1...1 << 20).contains($0) ? $0 * 1_000 : nil }
         capacity = Capacity(
             cpuMillicores: try Self.total(
                 stated.cpuMillicores ?? physicalMillicores, "how many processors", setting: "cpu-millicores"),

@@ -3,7 +3,7 @@ import Contracts
 public enum MonitorEffect: Hashable, Sendable {
     public enum Severity: Sendable { case info, warning }
 
-    /// Read the engine and answer with ``MonitorEvent/sampled(_:)`` or ``MonitorEvent/failed(reason:now:)``.
+    /// Read the engine and answer with ``MonitorEvent/sampled(_:)`` or ``MonitorEvent/failed(_:reason:)``.
     case sample(describingEngine: Bool)
     /// The newest state matrix, for everyone who follows.
     case publish(LoadMatrix)
@@ -11,11 +11,28 @@ public enum MonitorEffect: Hashable, Sendable {
     case withdraw
     /// Fire ``MonitorEvent/due(now:)`` after so many milliseconds. There is one timer.
     case arm(afterMilliseconds: Int64)
+    /// An attempt to take a sample failed.
+    case countFailure(SampleFault)
     /// Labels of one container were not followed; said once for each container and fault.
     case countLabel(LabelFault)
     /// So many figures of this sample are absent that could have been there.
     case countFigures(FigureFault, Int)
     case log(Severity, String)
+}
+
+/// Why no sample could be taken.
+public enum SampleFault: String, Hashable, Sendable, CaseIterable {
+    /// Nobody answers on the engine's socket.
+    case unreachable
+    case timeout
+    /// The exchange began and didn't end.
+    case broken
+    /// The engine answered with an error.
+    case refused
+    /// The engine's answer isn't what it documents.
+    case malformed
+    /// The device's totals aren't known.
+    case unmeasurable
 }
 
 /// Why a container's labels are not followed.

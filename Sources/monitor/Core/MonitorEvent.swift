@@ -23,6 +23,6 @@ public enum MonitorEvent: Sendable {
     /// The service starts, or its timer fired. Milliseconds of our monotonic clock.
     case due(now: Int64)
     case sampled(Sample)
-    /// The engine could not be read. The reason is a sentence's end, for people.
-    case failed(reason: String, now: Int64)
+    /// The engine as a whole could not be read. The reason is for people.
+    case failed(SampleFault, reason: String)
 }

@@ -60,10 +60,10 @@ public struct MonitorMachine: StateMachine {
             do throws(Unmeasurable) {
                 return try take(sample)
             } catch {
-                return fail(error.reason, now: sample.now)
+                return fail(.unmeasurable, error.reason)
             }
-        case .failed(let reason, let now):
-            return fail(reason, now: now)
+        case .failed(let fault, let reason):
+            return fail(fault, reason)
         }
     }
 
@@ -136,8 +136,8 @@ public struct MonitorMachine: StateMachine {
         return effects
     }
 
-    private mutating func fail(_ reason: String, now: Int64) -> [MonitorEffect] {
-        var effects: [MonitorEffect] = []
+    private mutating func fail(_ fault: SampleFault, _ reason: String) -> [MonitorEffect] {
+        var effects: [MonitorEffect] = [.countFailure(fault)]
         if failure?.reason != reason { effects.append(.log(.warning, reason)) }
         failure = Failure(reason: reason, times: (failure?.times ?? 0) + 1)
         let doubled = parameters.interval << min((failure?.times ?? 1) - 1, 8)

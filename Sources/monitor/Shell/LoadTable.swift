@@ -1,0 +1,71 @@
+import Contracts
+import Runtime
+
+/// A state matrix as people read it.
+struct LoadTable {
+    let matrix: LoadMatrix
+
+    /// The rows: apps, Poise's services, the device.
+    var table: Table {
+        var rows = matrix.apps.map { row("app", $0.app, "\($0.incarnation)", $0.score) }
+        rows += matrix.services.map { row("service", $0.app, "", $0.score) }
+        rows.append(row("device", "", "", matrix.device))
+        return Table(
+            ["KIND", "NAME", "INCARNATION", "CPU %", "RAM %", "RAM", "DISK %", "NETWORK %"], rows,
+            rightAligned: [2, 3, 4, 5, 6, 7])
+    }
+
+    /// What 100 % is.
+    var capacity: String {
+        let total = matrix.capacity
+        return """
+            100 % is \(Self.cores(total.cpuMillicores)), \(Self.bytes(total.ramBytes)) of memory, \
+            \(Self.bytes(total.diskBytesPerSecond))/s of disk, \(Self.bytes(total.networkBytesPerSecond))/s of network. \
+            A dash is a figure that could not be had.
+            """
+    }
+
+    private func row(_ kind: String, _ name: String, _ incarnation: String, _ score: Score) -> [String] {
+        let ram = score.ram.map { Self.bytes(Self.share($0, of: matrix.capacity.ramBytes)) }
+        return [
+            kind, name, incarnation, Self.percent(score.cpu), Self.percent(score.ram), ram ?? "–",
+            Self.percent(score.disk), Self.percent(score.network),
+        ]
+    }
+
+    /// Parts per million as percent, to a hundredth.
+    static func percent(_ partsPerMillion: Int?) -> String {
+        guard let partsPerMillion else { return "–" }
+        return decimal(partsPerMillion / 100)
+    }
+
+    /// Hundredths as a decimal number.
+    private static func decimal(_ hundredths: Int) -> String {
+        let fraction = hundredths % 100
+        return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction)"
+    }
+
+    private static func cores(_ millicores: Int) -> String {
+        millicores.isMultiple(of: 1_000)
+            ? "\(millicores / 1_000) core\(millicores == 1_000 ? "" : "s")" : "\(millicores) thousandths of a core"
+    }
+
+    /// `partsPerMillion` of `total`, in its unit.
+    private static func share(_ partsPerMillion: Int, of total: Int) -> Int {
+        Int(clamping: Int128(total) * Int128(partsPerMillion) / 1_000_000)
+    }
+
+    /// With the binary unit that leaves less than 1,024 of it.
+    static func bytes(_ count: Int) -> String {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+        var unit = 0
+        var scale = 1
+        while unit < units.count - 1, count / scale >= 1_024 {
+            scale *= 1_024
+            unit += 1
+        }
+        guard unit > 0 else { return "\(count) B" }
+        let tenths = Int(clamping: Int128(count) * 10 / Int128(scale))
+        return tenths < 1_000 ? "\(tenths / 10).\(tenths % 10) \(units[unit])" : "\(tenths / 10) \(units[unit])"
+    }
+}
