@@ -20,7 +20,7 @@ struct LoadTable {
         let total = matrix.capacity
         return """
             100 % is \(Self.cores(total.cpuMillicores)), \(Self.bytes(total.ramBytes)) of memory, \
-            \(Self.bytes(total.diskBytesPerSecond))/s of disk, \(Self.bytes(total.networkBytesPerSecond))/s of network. \
+            \(Self.rate(total.diskBytesPerSecond)) of disk, \(Self.rate(total.networkBytesPerSecond)) of network. \
             A dash is a figure that could not be had.
             """
     }
@@ -55,16 +55,24 @@ struct LoadTable {
         Int(clamping: Int128(total) * Int128(partsPerMillion) / 1_000_000)
     }
 
-    /// With the binary unit that leaves less than 1,024 of it.
+    /// Memory, with the binary unit that leaves less than 1,024 of it.
     static func bytes(_ count: Int) -> String {
-        let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+        scaled(count, by: 1_024, units: ["B", "KiB", "MiB", "GiB", "TiB", "PiB"])
+    }
+
+    /// Bytes a second, in powers of ten, as disks and networks are sold.
+    static func rate(_ count: Int) -> String {
+        scaled(count, by: 1_000, units: ["B/s", "kB/s", "MB/s", "GB/s", "TB/s", "PB/s"])
+    }
+
+    private static func scaled(_ count: Int, by step: Int, units: [String]) -> String {
         var unit = 0
         var scale = 1
-        while unit < units.count - 1, count / scale >= 1_024 {
-            scale *= 1_024
+        while unit < units.count - 1, count / scale >= step {
+            scale *= step
             unit += 1
         }
-        guard unit > 0 else { return "\(count) B" }
+        guard unit > 0 else { return "\(count) \(units[0])" }
         let tenths = Int(clamping: Int128(count) * 10 / Int128(scale))
         return tenths < 1_000 ? "\(tenths / 10).\(tenths % 10) \(units[unit])" : "\(tenths / 10) \(units[unit])"
     }
