@@ -136,6 +136,9 @@ extension PlannerMachine {
 
     public var members: [Member] { state?.members ?? [] }
 
+    /// Transactions that no block holds yet.
+    public var pooled: Int { pool.entries.count }
+
     /// The placement as it was told last.
     public var placement: Placement? { lastPlacement }
 

@@ -11,6 +11,8 @@ enum ChainRecord: String {
     case genesis
     /// The core's encoding of the running height's agreement.
     case agreement
+    /// The state after some block, so that a start need not fold all blocks before it.
+    case snapshot
 }
 
 extension SQLite {

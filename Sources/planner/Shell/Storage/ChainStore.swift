@@ -48,6 +48,15 @@ final class ChainStore: Sendable {
         try connection.withLock { connection throws(StorageError) in try connection.record(.agreement) }
     }
 
+    func snapshot() throws(StorageError) -> [UInt8]? {
+        try connection.withLock { connection throws(StorageError) in try connection.record(.snapshot) }
+    }
+
+    /// - Precondition: every block of the state is stored.
+    func persist(snapshot: [UInt8]) throws(StorageError) {
+        try connection.withLock { connection throws(StorageError) in try connection.replace(.snapshot, snapshot) }
+    }
+
     func persist(genesis: [UInt8]) throws(StorageError) {
         try connection.withLock { connection throws(StorageError) in try connection.replace(.genesis, genesis) }
     }
@@ -95,6 +104,17 @@ final class ChainReader: Sendable {
     /// The height of the last block; 0 before the first.
     func height() throws(StorageError) -> UInt64 {
         try connection.withLock { connection throws(StorageError) in try connection.height() }
+    }
+
+    /// Calls `body` with each block from `first` on in ascending order, with few in memory at a time.
+    func forEachBlock(
+        from first: UInt64, _ body: (CommittedBlock) throws(StorageError) -> Void
+    ) throws(StorageError) {
+        var next = first
+        while case let piece = try blocks(from: next, limit: 64, bytes: 4 << 20), let last = piece.last {
+            for block in piece { try body(block) }
+            next = last.height + 1
+        }
     }
 
     /// At most `limit` blocks from `first` on, and no more once they have `bytes`, but at least one if there is one.

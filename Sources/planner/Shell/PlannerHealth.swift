@@ -1,0 +1,89 @@
+import Contracts
+import Glibc
+import PlannerCore
+
+/// The checks of `GET /health`. A planner that waits for others warns; only one that can't do its work fails.
+struct PlannerHealth: Sendable {
+    /// Milliseconds without a block before the site is called silent: a leader that fails costs some seconds.
+    private static let patience: Int64 = 10_000
+    /// Bytes left on the chain's disk below which it warns.
+    private static let scarce = 64 << 20
+
+    let service: PlannerService
+
+    func checks() async -> [String: HealthCheck] {
+        var checks = [
+            "gossip": service.gossipFeed.check, "consensus": service.consensusFeed.check, "storage": storage,
+        ]
+        guard let core = service.running else {
+            checks["start"] = HealthCheck(.warn, service.waiting)
+            return checks
+        }
+        let seen = await core.read { machine in
+            (
+                founding: machine.foundingStatus, agreement: machine.agreementStatus, state: machine.state,
+                halted: machine.halted
+            )
+        }
+        checks["genesis"] = genesis(seen.founding)
+        if let state = seen.state {
+            checks["quorum"] = quorum(seen.agreement, state)
+            checks["membership"] = membership(state)
+        }
+        if let halted = seen.halted {
+            checks["chain"] = HealthCheck(
+                .fail,
+                "\(halted). This node no longer votes or places: compare its version with the others', then move its chain's files away and start it again"
+            )
+        }
+        return checks
+    }
+
+    private var storage: HealthCheck {
+        var status = statvfs()
+        guard statvfs(service.store.path, &status) == 0 else {
+            return HealthCheck(.warn, "can't see how full the disk of \(service.store.path) is")
+        }
+        let free = Int(status.f_bavail) * Int(status.f_frsize)
+        guard free >= Self.scarce else {
+            return HealthCheck(
+                .warn,
+                "\(free >> 20) MiB are left on the disk of \(service.store.path): free some, or the chain stops here")
+        }
+        return HealthCheck(.pass)
+    }
+
+    private func genesis(_ founding: FoundingStatus) -> HealthCheck {
+        guard let obstacle = founding.obstacle else {
+            return HealthCheck(.pass, founding.genesis.map { "founded: \($0.short)" })
+        }
+        return HealthCheck(.warn, "the site is not founded yet: \(obstacle)")
+    }
+
+    private func quorum(_ agreement: AgreementStatus?, _ state: SiteState) -> HealthCheck {
+        let silence = service.sinceCommit
+        guard silence > max(Self.patience, 5 * state.parameters.blockInterval) else { return HealthCheck(.pass) }
+        let silent = state.members.filter { service.gossipFeed.silence(of: $0.id) ?? .max > Self.patience }
+        let names = silent.isEmpty ? "" : "; not heard: \(silent.map(\.name).sorted().joined(separator: ", "))"
+        return HealthCheck(
+            .warn, "no block for \(silence / 1_000) s. \(agreement?.standstill ?? "Agreement has not begun")\(names)")
+    }
+
+    private func membership(_ state: SiteState) -> HealthCheck {
+        let settings = service.settings
+        guard let member = state.members.first(where: { $0.id == service.here }) else {
+            return HealthCheck(
+                .warn,
+                "this device's key is not among the site's members, so it only watches: start it with the key it had, or found the site anew"
+            )
+        }
+        if member.name != settings.name {
+            return HealthCheck(.warn, "the site knows this device as \(member.name): set POISE_NAME=\(member.name)")
+        }
+        if state.parameters != settings.parameters {
+            return HealthCheck(
+                .pass, "the genesis fixed other parameters than this device is set to; those of the genesis hold")
+        }
+        return HealthCheck(.pass)
+    }
+}

@@ -1,0 +1,120 @@
+import Contracts
+import Hummingbird
+import PlannerCore
+import Runtime
+
+/// `planner.sock`: decoding, asking the core, answering. `openapi.yaml` describes it.
+struct PlannerRoutes {
+    /// Bytes of a submission: 100 apps of the largest kind are refused by the core, not here.
+    static let submissionLimit = 8 << 20
+    /// The core answers within ten seconds; this is for a core that doesn't.
+    static let patience = Duration.seconds(20)
+    static let blockLimit = 100
+    /// Bytes of blocks in one answer.
+    static let blockBytes = 4 << 20
+
+    let service: PlannerService
+
+    func add(to router: ServiceRouter) {
+        router.get("placement") { _, context in
+            Response.ndjson(service.placements.feed(), context: context)
+        }
+        router.get("placement/latest") { _, _ in
+            guard let placement = service.placements.placement else {
+                throw Problem(503, "no-placement", "no placement is known yet: `planner health` says what is missing")
+            }
+            return try Response.json(placement)
+        }
+        router.get("apps") { _, _ in try Response.json(try await service.core().read { $0.appStatuses }) }
+        router.get("apps/:name") { _, context in try await app(try context.parameter("name")) }
+        router.post("apps") { request, _ in try await counted { try await submit(request) } }
+        router.delete("apps/:name") { _, context in
+            try await counted { try await remove(try context.parameter("name")) }
+        }
+        router.post("receipts") { request, _ in try await counted { try await take(request) } }
+        router.get("nodes") { _, _ in
+            let core = try await founded()
+            return try Response.json(await core.read { $0.nodeStatuses })
+        }
+        router.get("chain/head") { _, _ in
+            let core = try await founded()
+            let site = service.settings.site
+            guard let head = await core.read({ $0.state.map { HeadView($0, site: site) } }) else {
+                throw Problem(503, "not-founded", "the site is not founded yet")
+            }
+            return try Response.json(head)
+        }
+        router.get("chain/genesis") { _, _ in try await genesis() }
+        router.get("chain/blocks") { request, _ in try blocks(request) }
+    }
+
+    /// Counts the requests that are refused, by the problem's code.
+    private func counted(_ body: () async throws -> Response) async throws -> Response {
+        do { return try await body() } catch let problem as Problem {
+            service.metrics.refused(problem.code)
+            throw problem
+        }
+    }
+
+    /// The core of a site that is founded.
+    private func founded() async throws -> PlannerLoop {
+        let core = try service.core()
+        let (isFounded, obstacle) = await core.read { ($0.state != nil, $0.foundingStatus.obstacle) }
+        guard isFounded else {
+            throw Problem(503, "not-founded", "the site is not founded yet: \(obstacle ?? "")")
+        }
+        return core
+    }
+
+    private func app(_ name: String) async throws -> Response {
+        let statuses = try await service.core().read { $0.appStatuses }
+        guard let status = statuses.first(where: { $0.name == name }) else {
+            throw Problem(
+                404, "unknown-app", "no app is named \"\(name.prefix(80))\": `planner apps` lists those there are")
+        }
+        return try Response.json(status)
+    }
+
+    private func submit(_ request: Request) async throws -> Response {
+        let submissions = try await request.json([Submission].self, limit: Self.submissionLimit)
+        for submission in submissions {
+            guard let problem = AppLimits.problem(submission.specification) else { continue }
+            throw Problem(400, "bad-app", "the app \"\(submission.specification.name.prefix(80))\": \(problem)")
+        }
+        let core = try service.core()
+        try await service.requests.ask(timeout: Self.patience) { service.tell(core, .submit($0, submissions)) }
+        return try Response.json(SubmissionView(apps: submissions.map(\.specification.name)), status: .created)
+    }
+
+    private func remove(_ name: String) async throws -> Response {
+        let core = try service.core()
+        try await service.requests.ask(timeout: Self.patience) { service.tell(core, .remove($0, app: name)) }
+        return Response.empty()
+    }
+
+    private func take(_ request: Request) async throws -> Response {
+        let receipt = try await request.json(Receipt.self, limit: 64 << 10)
+        let core = try service.core()
+        try await service.requests.ask(timeout: Self.patience) { service.tell(core, .receipt($0, receipt)) }
+        return Response.empty()
+    }
+
+    private func genesis() async throws -> Response {
+        let core = try await founded()
+        guard let genesis = await core.read({ $0.genesis }), let signed = try service.chain.genesis() else {
+            throw Problem(503, "not-founded", "the site is not founded yet")
+        }
+        return try Response.json(GenesisView(hash: genesis.hash, genesis: genesis, signed: Base64Bytes(signed)))
+    }
+
+    private func blocks(_ request: Request) throws -> Response {
+        let last = try service.chain.height()
+        let limit = try request.integer("limit", default: 10, in: 1...Self.blockLimit)
+        // Without `from` the newest.
+        let newest = Int(clamping: last) - limit + 1
+        let from = try request.integer("from", default: max(1, newest), in: 1...Int.max)
+        let blocks = try service.chain.blocks(from: UInt64(from), limit: limit, bytes: Self.blockBytes)
+        if request.text("raw") == "true" { return try Response.json(blocks.map(RawBlock.init)) }
+        return try Response.json(try blocks.map { try BlockSummary($0) })
+    }
+}

@@ -1,0 +1,90 @@
+import ArgumentParser
+import Contracts
+import Runtime
+
+/// What `planner run` can be told.
+struct PlannerOptions: ParsableArguments {
+    @Option(help: "This device's name in the site (POISE_NAME; required): a-z, 0-9 and hyphens, as a host's name.")
+    var name: String?
+
+    @Option(help: "The site's name, the same on all devices (POISE_SITE; default poise).")
+    var site: String?
+
+    @Option(
+        help: "How many devices found the site (POISE_EXPECT; required): no block is made before so many have signed.")
+    var expect: Int?
+
+    @Option(help: "How apps are placed (POISE_STRATEGY; default paper).")
+    var strategy: String?
+
+    @Option(help: "Milliseconds from one block to the next (POISE_BLOCK_INTERVAL_MS; default 1000).")
+    var blockIntervalMs: Int?
+
+    @Option(
+        help:
+            "Milliseconds without a report after which a device's apps go elsewhere (POISE_ABSENT_AFTER_MS; default 15000)."
+    )
+    var absentAfterMs: Int?
+
+    @Option(help: "Milliseconds that a move may take (POISE_MOVE_DEADLINE_MS; default 120000).")
+    var moveDeadlineMs: Int?
+
+    @Option(
+        help:
+            "Thousandths of a core that an app is taken to need before it is measured (POISE_DECLARED_DEMAND_MILLICORES; default 100)."
+    )
+    var declaredDemandMillicores: Int?
+}
+
+/// The settings of a running planner, checked.
+struct PlannerSettings: Sendable, Equatable {
+    var name: String
+    var site: String
+    /// How many nodes found the site.
+    var expect: Int
+    /// What this node proposes for the genesis. All nodes must propose the same.
+    var parameters: SiteParameters
+
+    /// - Throws: `SettingError`.
+    init(_ options: PlannerOptions, _ settings: Settings) throws {
+        let name = try settings.required(
+            "name", flag: options.name, purpose: "it is this device's name in the site, as pi1")
+        guard Self.isName(name) else {
+            throw SettingError("POISE_NAME (or --name) is \"\(name)\": allowed are \(Self.nameRule)")
+        }
+        self.name = name
+        site = try settings.string("site", flag: options.site, default: "poise")
+        guard Self.isName(site) else {
+            throw SettingError("POISE_SITE (or --site) is \"\(site)\": allowed are \(Self.nameRule)")
+        }
+        guard
+            let expect = try settings.optionalInteger("expect", flag: options.expect, in: 1...Genesis.memberLimit)
+        else {
+            throw SettingError(
+                "POISE_EXPECT (or --expect) is not set: it is how many devices found the site, 1 to \(Genesis.memberLimit)"
+            )
+        }
+        self.expect = expect
+        let usual = SiteParameters()
+        func figure(_ key: String, _ flag: Int?, _ value: Int64, _ range: ClosedRange<Int>) throws -> Int64 {
+            Int64(try settings.integer(key, flag: flag, default: Int(value), in: range))
+        }
+        parameters = SiteParameters(
+            strategy: try settings.choice("strategy", flag: options.strategy, default: usual.strategy, of: ["paper"]),
+            blockInterval: try figure(
+                "block-interval-ms", options.blockIntervalMs, usual.blockInterval, 100...60_000),
+            absentAfter: try figure("absent-after-ms", options.absentAfterMs, usual.absentAfter, 3_000...3_600_000),
+            moveDeadline: try figure(
+                "move-deadline-ms", options.moveDeadlineMs, usual.moveDeadline, 10_000...3_600_000),
+            declaredDemand: try figure(
+                "declared-demand-millicores", options.declaredDemandMillicores, usual.declaredDemand, 1...64_000))
+    }
+
+    static let nameRule = "1 to 63 of a-z, 0-9 and hyphens, with no hyphen at either end"
+
+    /// Whether `text` can name a host, and so a node or a site.
+    static func isName(_ text: String) -> Bool {
+        (1...63).contains(text.utf8.count) && text.first != "-" && text.last != "-"
+            && text.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }
+    }
+}

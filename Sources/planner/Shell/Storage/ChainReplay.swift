@@ -1,0 +1,54 @@
+import Contracts
+import Logging
+import PlannerCore
+
+/// Reads a stored chain from its genesis, or from the newest snapshot, to its last block, with one block in memory at a time.
+enum ChainReplay {
+    /// Blocks between two snapshots: what a start may have to fold again.
+    static let snapshotInterval: UInt64 = 500
+
+    /// - Returns: nil if no genesis is stored or not all its members have signed it.
+    /// - Throws: `StorageError` for a block that doesn't fit: the file was changed from outside, or by another version.
+    static func chain(
+        genesis: [UInt8]?, store: ChainStore, reader: ChainReader, log: Logger
+    ) throws(StorageError) -> Chain? {
+        guard let genesis else { return nil }
+        let record: FoundingRecord
+        do {
+            record = try FoundingRecord(encoded: genesis)
+        } catch {
+            throw StorageError("the stored genesis can't be read: \(error)")
+        }
+        guard record.isComplete else { return nil }
+        if let snapshot = try store.snapshot() {
+            do throws(ChainFault) {
+                return try extend(try Chain(genesis: genesis, snapshot: snapshot), reader)
+            } catch {
+                log.warning("the stored snapshot can't be used: \(error); reading the whole chain")
+            }
+        }
+        do throws(ChainFault) {
+            return try extend(try Chain(genesis: genesis), reader)
+        } catch {
+            throw StorageError(
+                "the stored chain doesn't hold: \(error). Move the chain's files away and start again; the other nodes send the blocks"
+            )
+        }
+    }
+
+    private static func extend(_ start: Chain, _ reader: ChainReader) throws(ChainFault) -> Chain {
+        var chain = start
+        do {
+            try reader.forEachBlock(from: chain.state.height + 1) { block throws(StorageError) in
+                do throws(ChainFault) {
+                    try chain.append(block, trusting: true)
+                } catch {
+                    throw StorageError("\(error)")
+                }
+            }
+        } catch {
+            throw ChainFault(height: chain.state.height + 1, error.description)
+        }
+        return chain
+    }
+}

@@ -1,0 +1,174 @@
+import ArgumentParser
+import Contracts
+import Glibc
+import PlannerCore
+import Runtime
+import Transport
+
+struct ChainVerb: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "chain", abstract: "Look at the site's chain of blocks.",
+        subcommands: [ChainShow.self, ChainVerify.self])
+}
+
+struct ChainShow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show the newest blocks, or one of them with all it holds.")
+
+    @Option(help: "How many of the newest blocks, 1 to 100.") var last = 10
+    @Option(help: "One block, by its height.") var height: Int?
+    @OptionGroup var common: CommonOptions
+    @Flag(help: "Print JSON.") var json = false
+
+    func validate() throws {
+        guard (1...100).contains(last) else { throw ValidationError("--last is 1 to 100.") }
+        guard height ?? 1 >= 1 else { throw ValidationError("--height begins with 1.") }
+    }
+
+    func run() async throws {
+        let client = try LocalClient("planner", common)
+        let head: HeadView = try await client.get("/chain/head")
+        let query = height.map { "from=\($0)&limit=1" } ?? "limit=\(last)"
+        let blocks: [BlockSummary] = try await client.get("/chain/blocks?\(query)")
+        if let height, blocks.isEmpty {
+            throw Problem(404, "unknown-block", "there is no block \(height) yet: the last is \(head.height)")
+        }
+        if json {
+            print(try JSON.pretty(blocks))
+        } else if height != nil, let block = blocks.first {
+            print(BlockText(block, head.members).details)
+        } else {
+            print(
+                "site \(head.site), genesis \(head.genesis.short), \(head.members.count) members, height \(head.height)"
+            )
+            print(BlockText.table(blocks, head.members))
+        }
+    }
+}
+
+/// Blocks for people, who know nodes by their names.
+struct BlockText {
+    private let block: BlockSummary
+    private let names: [NodeID: String]
+
+    init(_ block: BlockSummary, _ members: [Member]) {
+        self.block = block
+        names = Dictionary(members.map { ($0.id, $0.name) }) { first, _ in first }
+    }
+
+    private func name(_ node: NodeID) -> String { names[node] ?? node.short }
+
+    static func table(_ blocks: [BlockSummary], _ members: [Member]) -> String {
+        let rows = blocks.map { block in
+            let text = BlockText(block, members)
+            return [
+                "\(block.height)", Moment.text(block.time), text.name(block.builder), "\(block.term)", "\(block.round)",
+                block.id.short, "\(block.signers.count)", text.summary,
+            ]
+        }
+        return Table(
+            ["HEIGHT", "TIME", "BUILDER", "TERM", "ROUND", "ID", "VOTES", "CONTENT"], rows,
+            rightAligned: [0, 3, 4, 6]
+        ).text
+    }
+
+    private var summary: String {
+        var parts = plan
+        parts += block.transactions.map { $0.count > 60 ? $0.prefix(59) + "…" : $0 }
+        let shown = parts.prefix(3).joined(separator: "; ")
+        let more = parts.count > 3 ? "; and \(parts.count - 3) more" : ""
+        return parts.isEmpty ? "\(block.reports.count) reports" : shown + more
+    }
+
+    private var plan: [String] {
+        block.assignments.sorted { $0.key < $1.key }.map { "\($0.key) → \(name($0.value))" }
+            + block.moves.map { "\($0.app): \(name($0.from)) → \(name($0.to))" }
+    }
+
+    var details: String {
+        var lines = [
+            "height       \(block.height)", "id           \(block.id)", "parent       \(block.parent)",
+            "time         \(Moment.text(block.time))",
+            "builder      \(name(block.builder)) (\(block.engine), term \(block.term))",
+            "round        \(block.round)", "votes        \(block.signers.map(name).sorted().joined(separator: ", "))",
+            "state root   \(block.stateRoot)", "bytes        \(block.bytes)",
+            "reports      \(block.reports.map(name).sorted().joined(separator: ", "))",
+        ]
+        lines += plan.map { "plan         \($0)" }
+        lines += block.transactions.map { "transaction  \($0)" }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// Block time for people.
+enum Moment {
+    /// `2026-05-01 12:00:00.123` UTC.
+    static func text(_ milliseconds: Int64) -> String {
+        var seconds = time_t(milliseconds / 1_000)
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        let fraction = String(1_000 + milliseconds % 1_000).dropFirst()
+        return "\(parts.tm_year + 1_900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
+            + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(fraction)"
+    }
+}
+
+struct ChainVerify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Check the whole stored chain again, trusting nothing.",
+        discussion: """
+            Reads this device's stored chain and computes everything anew, from the genesis on: every member's signature \
+            of the genesis, every block's hash and its builder's signature, the votes that made it final, every report \
+            and transaction in it, the plan and the state's root. Nothing is changed; planner may be running.
+            """)
+
+    @OptionGroup var common: CommonOptions
+    @OptionGroup var state: StateOptions
+    @Flag(help: "Print JSON.") var json = false
+
+    struct Result: Codable {
+        var genesis: Digest
+        var members: [Member]
+        var height: UInt64
+        var head: Digest
+        var stateRoot: Digest
+    }
+
+    func run() async throws {
+        let settings = try common.settings()
+        let reader = try ChainReader(
+            directory: try settings.string("state", flag: state.stateDirectory, default: "/var/lib/poise"))
+        guard let genesis = try reader.genesis() else {
+            throw StorageError("no genesis is stored yet: the site is not founded")
+        }
+        var chain = try Chain(genesis: genesis)
+        let last = try reader.height()
+        var next = ContinuousClock.now + .seconds(2)
+        // In pieces, so that a long check doesn't keep a running planner's log from being written back.
+        try reader.forEachBlock(from: 1) { block throws(StorageError) in
+            do throws(ChainFault) {
+                try chain.append(block)
+            } catch {
+                throw StorageError("the stored chain doesn't hold: \(error)")
+            }
+            guard .now > next else { return }
+            Notice.show("checked \(block.height) of \(last) blocks")
+            next = .now + .seconds(2)
+        }
+        let result = Result(
+            genesis: chain.state.genesis, members: chain.state.members, height: chain.state.height,
+            head: chain.state.head, stateRoot: chain.state.root)
+        if json {
+            print(try JSON.pretty(result))
+        } else {
+            print(
+                """
+                \(result.height) blocks hold: every signature, certificate, plan and state was computed again.
+                genesis  \(result.genesis)
+                members  \(result.members.map(\.name).sorted().joined(separator: ", "))
+                head     \(result.head)
+                """)
+        }
+    }
+}
