@@ -20,6 +20,8 @@ public struct FoundingStatus: Codable, Hashable, Sendable {
 struct Founding: Sendable {
     /// Milliseconds for which a report shows that its node is there.
     private static let presence: Int64 = 30_000
+    /// Milliseconds without a change of who is there before that is taken for all: one too many may just be slower.
+    private static let calm: Int64 = 2_000
     /// Nodes remembered beyond the expected number, so that they can be named.
     private static let surplus = 16
 
@@ -31,6 +33,8 @@ struct Founding: Sendable {
     /// The one genesis that this node signs in its life.
     private(set) var record: FoundingRecord?
     private var seen: [NodeID: (name: String, at: Int64)] = [:]
+    /// When a node was heard for the first time or no more, monotonic milliseconds.
+    private var changedAt: Int64 = 0
     /// Signatures by others of what is or may become this node's genesis too.
     private var heard: [NodeID: (hash: Digest, signature: Signature)] = [:]
     private var answers = 0
@@ -49,14 +53,19 @@ struct Founding: Sendable {
 
     mutating func saw(_ report: Report, of node: NodeID, at now: Int64) {
         guard seen[node] != nil || seen.count < expect + Self.surplus else { return }
+        if seen[node]?.name != report.name { changedAt = now }
         seen[node] = (report.name, now)
     }
 
     /// Decides what this node signs, once exactly the expected nodes have been heard.
     /// - Returns: whether it was decided just now, so that it must be kept before it is signed.
     mutating func decide(at now: Int64) -> Bool {
-        seen = seen.filter { now - $0.value.at <= Self.presence }
-        guard record == nil, adoptable(members), members.count == expect else { return false }
+        let present = seen.filter { now - $0.value.at <= Self.presence }
+        if present.count < seen.count { changedAt = now }
+        seen = present
+        guard record == nil, adoptable(members), members.count == expect, now - changedAt >= Self.calm else {
+            return false
+        }
         settle(on: Genesis(site: site, parameters: parameters, members: members))
         return true
     }

@@ -16,6 +16,7 @@ struct Peers: Sendable {
 
     private(set) var all: [NodeID: Peer] = [:]
     private var answered: [NodeID: Int64] = [:]
+    private var served: [NodeID: (from: UInt64, at: Int64)] = [:]
 
     mutating func heard(_ node: NodeID, _ status: ChainStatus, at now: Int64) {
         all[node] = Peer(height: status.height, head: status.head, round: status.round, at: now)
@@ -29,6 +30,13 @@ struct Peers: Sendable {
         if let last = answered[node], now - last < 900 { return false }
         guard answered[node] != nil || answered.count < Genesis.memberLimit else { return false }
         answered[node] = now
+        return true
+    }
+
+    /// Whether to send `node` the blocks from this height on: once, and again after a second should they be lost.
+    mutating func mayServe(_ node: NodeID, from height: UInt64, at now: Int64) -> Bool {
+        if let last = served[node], height <= last.from, now - last.at < 900 { return false }
+        served[node] = (height, now)
         return true
     }
 

@@ -26,6 +26,8 @@ public struct PlannerConfiguration: Sendable {
 public struct PlannerMachine: StateMachine {
     /// Milliseconds between two words on where this node stands.
     static let resendInterval: Int64 = 1_000
+    /// Milliseconds for which the first placement waits for word of others at most.
+    static let placementPatience: Int64 = 10_000
 
     let configuration: PlannerConfiguration
     let timeouts: Timeouts
@@ -135,7 +137,7 @@ public struct PlannerMachine: StateMachine {
 
     /// Takes up the chain, after the start or the adoption of its genesis.
     mutating func join() {
-        placementWaits = now + 10 * Self.resendInterval
+        placementWaits = now + Self.placementPatience
         openHeight()
         sendHead()
         announce()

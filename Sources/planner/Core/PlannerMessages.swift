@@ -91,7 +91,9 @@ extension PlannerMachine {
             }
             take(pending, state)
         }
-        if status.asks == here, status.height < state.height {
+        if status.asks == here, status.height < state.height,
+            peers.mayServe(message.sender, from: status.height + 1, at: now)
+        {
             effects.append(.sendCommitted(from: status.height + 1, to: message.sender))
         }
         announce()

@@ -173,13 +173,15 @@ extension PlannerMachine {
     /// Tells the migrator what should run where, if that changed.
     ///
     /// After a start it waits until a quorum has said where it stands and none is further, for ten seconds at most: a
-    /// device that was away must not start apps that have moved on meanwhile.
+    /// device that was away must not start apps that have moved on meanwhile. What gossip kept from before the start
+    /// comes within the first second and is no news.
     mutating func announce() {
         guard let state else { return }
         if let until = placementWaits {
             let fresh = peers.fresh(at: now)
             let hasNews = fresh.count + 1 >= state.quorum.votes && fresh.values.allSatisfy { $0.height <= state.height }
-            guard hasNews || now >= until else { return }
+            let isSettled = now >= until - Self.placementPatience + Self.resendInterval
+            guard (hasNews && isSettled) || now >= until else { return }
             placementWaits = nil
         }
         let placement = state.placement(for: here)

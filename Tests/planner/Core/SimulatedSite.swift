@@ -1,0 +1,423 @@
+import Contracts
+import Identity
+import Machine
+
+@testable import PlannerCore
+
+/// What a simulated network and its devices do to planners.
+struct Faults {
+    /// Per mille of messages that are lost, and that arrive twice.
+    var loss = 0
+    var duplication = 0
+    /// Milliseconds on the way at most; the least is 1.
+    var delay = 20
+    /// Per mille of steps in which the node crashes before one of the step's effects.
+    var crashes = 0
+    /// Per mille of leadership changes after which a node believes in a leader of its own.
+    var splitElections = 0
+}
+
+/// Planners with simulated clocks, disks, gossip, elections and migrators. A crash loses all but what effects made durable.
+struct SimulatedSite {
+    struct Disk {
+        var genesis: [UInt8]?
+        var blocks: [CommittedBlock] = []
+        var agreement: [UInt8]?
+    }
+
+    struct Node {
+        let key: SigningKey
+        let name: String
+        var disk = Disk()
+        var machine: PlannerMachine?
+        /// Counts the node's starts: what an earlier life set in motion is void.
+        var life = 0
+        var timers: [PlannerTimer: Int] = [:]
+        var sequence: UInt64 = 0
+        /// What gossip signed, which outlives the planner: the judge of double votes.
+        var signedVotes: [VoteSlot: [UInt8]] = [:]
+        var leadership: Leadership?
+        /// The migrator: incarnations that receipts were sent for.
+        var handled: Set<String> = []
+        var answers: [RequestID: Problem?] = [:]
+        var placements: [Placement] = []
+    }
+
+    struct VoteSlot: Hashable {
+        var purpose: SigningRequest.Purpose
+        var height: UInt64
+        var round: UInt32
+        var step: UInt8
+    }
+
+    enum Happening {
+        case event(PlannerEvent.Kind, node: Int, life: Int)
+        case timer(PlannerTimer, node: Int, life: Int, token: Int)
+        case report(Int)
+        case election
+        case restart(Int)
+    }
+
+    var random: SplitMix64
+    var faults: Faults
+    var parameters: SiteParameters
+    var nodes: [Node] = []
+    var queue = HappeningQueue<Happening>()
+    var now: Int64 = 0
+    var tokens = 0
+    var requests: UInt64 = 0
+    var term: UInt64 = 1
+    /// The one block that may be committed at each height.
+    var chain: [UInt64: Digest] = [:]
+    var violations: [String] = []
+    var counts: [String: Int] = [:]
+    /// Millicores that each app uses.
+    var demand: [String: Int] = [:]
+    /// Per mille of receipts that refuse or fail.
+    var refusals = 0
+    var expect: Int
+    /// Nodes cut off from all others.
+    var cut: Set<Int> = []
+
+    static let start: Int64 = 1_700_000_000_000
+
+    init(nodes count: Int, seed: UInt64, faults: Faults = Faults(), parameters: SiteParameters = SiteParameters()) {
+        random = SplitMix64(seed: seed)
+        self.faults = faults
+        self.parameters = parameters
+        expect = count
+        for index in 0..<count {
+            var bytes = [UInt8](repeating: UInt8(index + 1), count: 32)
+            withUnsafeBytes(of: seed.bigEndian) { bytes.replaceSubrange(0..<8, with: $0) }
+            nodes.append(Node(key: SigningKey(seed: bytes)!, name: "pi\(index + 1)"))
+        }
+        for index in nodes.indices {
+            boot(index)
+            queue.add(.report(index), at: Int64(random.next(in: 0...900)))
+        }
+        queue.add(.election, at: 500)
+    }
+
+    // MARK: Time
+
+    mutating func run(until end: Int64) {
+        while violations.isEmpty, let next = queue.next(before: end) {
+            now = max(now, next.at)
+            happen(next.item)
+        }
+        now = max(now, end)
+    }
+
+    /// Runs until `done` or `end`; returns whether it was done.
+    mutating func run(until end: Int64, _ done: (SimulatedSite) -> Bool) -> Bool {
+        while violations.isEmpty {
+            if done(self) { return true }
+            guard let next = queue.next(before: end) else { return false }
+            now = max(now, next.at)
+            happen(next.item)
+        }
+        return false
+    }
+
+    private mutating func happen(_ happening: Happening) {
+        switch happening {
+        case .event(let kind, let node, let life):
+            if nodes[node].life == life { step(node, kind) }
+        case .timer(let timer, let node, let life, let token):
+            guard nodes[node].life == life, nodes[node].timers[timer] == token else { return }
+            nodes[node].timers[timer] = nil
+            step(node, .timer(timer))
+        case .report(let node):
+            report(node)
+            queue.add(.report(node), at: now + 1_500)
+        case .election: elect()
+        case .restart(let node): boot(node)
+        }
+    }
+
+    // MARK: Devices
+
+    mutating func boot(_ index: Int) {
+        guard nodes[index].machine == nil else { return }
+        let node = nodes[index]
+        let configuration = PlannerConfiguration(
+            here: node.key.nodeID, name: node.name, site: "lab", parameters: parameters, expect: expect)
+        do {
+            var chain: Chain?
+            if let genesis = node.disk.genesis, try FoundingRecord(encoded: genesis).isComplete {
+                var stored = try Chain(genesis: genesis)
+                for block in node.disk.blocks { try stored.append(block, trusting: true) }
+                chain = stored
+            }
+            nodes[index].machine = try PlannerMachine(
+                configuration, genesis: node.disk.genesis, chain: chain, agreement: node.disk.agreement,
+                seed: random.next())
+        } catch {
+            violations.append("\(node.name) can't start from its disk: \(error)")
+            return
+        }
+        nodes[index].timers = [:]
+        step(index, .started)
+        if let leadership = nodes[index].leadership { step(index, .leadership(leadership)) }
+        guard let placement = nodes[index].placements.last else { return }
+        nodes[index].handled = []
+        migrate(index, placement)
+    }
+
+    mutating func crash(_ index: Int, for downtime: Int64?) {
+        guard nodes[index].machine != nil else { return }
+        nodes[index].machine = nil
+        nodes[index].life += 1
+        if let downtime { queue.add(.restart(index), at: now + downtime) }
+    }
+
+    mutating func step(_ index: Int, _ kind: PlannerEvent.Kind) {
+        guard nodes[index].machine != nil else { return }
+        let event = PlannerEvent(now: now + Int64(index) * 77_777, wallTime: Self.start + now, kind)
+        let effects = nodes[index].machine!.step(event)
+        let life = nodes[index].life
+        let isCrash = faults.crashes > 0 && random.next(in: 1...1_000) <= faults.crashes
+        let survivors = isCrash ? random.next(in: 0...effects.count) : effects.count
+        for effect in effects.prefix(survivors) {
+            guard nodes[index].life == life else { return }
+            perform(effect, index)
+        }
+        if isCrash { crash(index, for: Int64(random.next(in: 100...4_000))) }
+    }
+
+    private mutating func perform(_ effect: PlannerEffect, _ index: Int) {
+        switch effect {
+        case .persistGenesis(let bytes): nodes[index].disk.genesis = bytes
+        case .persistAgreement(let bytes): nodes[index].disk.agreement = bytes
+        case .commit(let block): commit(block, index)
+        case .sign(let tag, let request): sign(tag, request, index)
+        case .publish(let publication): publish(publication, index)
+        case .sendCommitted(let from, let to):
+            let blocks = nodes[index].disk.blocks.filter { $0.height >= from }
+            if let publication = CommittedBlocks.publication(of: blocks, to: to) { publish(publication, index) }
+        case .setTimer(let timer, let delay):
+            tokens += 1
+            nodes[index].timers[timer] = tokens
+            queue.add(.timer(timer, node: index, life: nodes[index].life, token: tokens), at: now + delay)
+        case .cancelTimer(let timer): nodes[index].timers[timer] = nil
+        case .placement(let placement):
+            nodes[index].placements.append(placement)
+            migrate(index, placement)
+        case .answer(let id, let problem): nodes[index].answers[id] = .some(problem)
+        case .count(let reason): counts[reason, default: 0] += 1
+        case .log(.error, let text): violations.append("\(nodes[index].name): \(text)")
+        case .head, .blame, .log: break
+        }
+    }
+
+    private mutating func commit(_ block: CommittedBlock, _ index: Int) {
+        nodes[index].disk.agreement = nil
+        let expected = (nodes[index].disk.blocks.last?.height ?? 0) + 1
+        if block.height != expected {
+            violations.append("\(nodes[index].name) committed \(block.height), not \(expected)")
+        }
+        nodes[index].disk.blocks.append(block)
+        if let other = chain[block.height], other != block.id {
+            violations.append("two blocks at height \(block.height)")
+        }
+        chain[block.height] = block.id
+    }
+
+    /// Gossip as key holder: it remembers all it signed, and a second value for one slot is a violation.
+    private mutating func sign(_ tag: SigningTag, _ request: SigningRequest, _ index: Int) {
+        let bytes = request.bytes.bytes
+        let slot: VoteSlot? =
+            switch tag {
+            case .genesis: VoteSlot(purpose: .genesis, height: 0, round: 0, step: 0)
+            case .header: nil
+            case .proposal(let height, let round): VoteSlot(purpose: .proposal, height: height, round: round, step: 0)
+            case .vote(let height, let round, let step):
+                VoteSlot(purpose: .vote, height: height, round: round, step: step.rawValue)
+            }
+        if let slot {
+            if let known = nodes[index].signedVotes[slot], known != bytes {
+                violations.append("\(nodes[index].name) asked for two signatures of \(tag)")
+            }
+            nodes[index].signedVotes[slot] = bytes
+        }
+        let signature = nodes[index].key.sign(bytes)
+        let event = Happening.event(.signed(tag, signature), node: index, life: nodes[index].life)
+        queue.add(event, at: now + Int64(random.next(in: 1...5)))
+    }
+
+    // MARK: Gossip
+
+    mutating func publish(_ publication: Publication, _ index: Int) {
+        let message = seal(publication.kind, publication.payload.bytes, index)
+        for target in nodes.indices {
+            if let to = publication.to, to != nodes[target].key.nodeID { continue }
+            deliver(message, from: index, to: target)
+        }
+    }
+
+    mutating func seal(_ kind: MessageKind, _ payload: [UInt8], _ index: Int) -> SignedMessage {
+        nodes[index].sequence += 1
+        let sequence = nodes[index].sequence
+        var signature = Signature.zero
+        // Only these stand in blocks, where planners check the envelope themselves.
+        if kind == .report || kind == .transaction {
+            signature = nodes[index].key.sign(
+                SignedMessage.signedBytes(site: .site(named: "lab"), kind: kind, sequence: sequence, payload: payload))
+        }
+        return SignedMessage(
+            kind: kind, sender: nodes[index].key.nodeID, sequence: sequence, payload: payload, signature: signature)
+    }
+
+    private mutating func deliver(_ message: SignedMessage, from: Int, to: Int) {
+        let isLocal = from == to
+        if !isLocal, cut.contains(from) || cut.contains(to) { return }
+        if !isLocal, faults.loss > 0, random.next(in: 1...1_000) <= faults.loss { return }
+        let copies = !isLocal && faults.duplication > 0 && random.next(in: 1...1_000) <= faults.duplication ? 2 : 1
+        for _ in 0..<copies {
+            let delay = Int64(random.next(in: 1...(isLocal ? 3 : faults.delay)))
+            queue.add(.event(.message(message), node: to, life: nodes[to].life), at: now + delay)
+        }
+    }
+
+    private mutating func report(_ index: Int) {
+        guard nodes[index].machine != nil else { return }
+        let here = nodes[index].key.nodeID
+        var apps: [AppScore] = []
+        for app in nodes[index].placements.last?.apps ?? [] where app.node == here && app.running && app.move == nil {
+            let cpu = (demand[app.specification.name] ?? 100) * 1_000_000 / 2_000
+            apps.append(
+                AppScore(app: app.specification.name, incarnation: app.incarnation, score: Score(cpu: cpu)))
+        }
+        let base = 20_000
+        let load = LoadMatrix(
+            timestamp: now, device: Score(cpu: apps.reduce(base) { $0 + ($1.score.cpu ?? 0) }), apps: apps,
+            services: [], capacity: .test, facts: .test)
+        let report = Report(
+            name: nodes[index].name, gossipAddress: "10.0.0.\(index):7700", migratorAddress: "10.0.0.\(index):7701",
+            load: load)
+        publish(Publication(kind: .report, payload: report.encoded), index)
+    }
+
+    // MARK: Election and migrators
+
+    private mutating func elect() {
+        term += 1
+        let alive = nodes.indices.filter { nodes[$0].machine != nil }
+        let elected = alive.isEmpty ? nil : alive[Int(random.next(below: UInt64(alive.count)))]
+        for index in nodes.indices {
+            var leader = elected
+            if faults.splitElections > 0, random.next(in: 1...1_000) <= faults.splitElections {
+                leader = random.next(in: 0...1) == 0 ? index : nil
+            }
+            let leadership = Leadership(engine: "raft", term: term, leader: leader.map { nodes[$0].key.nodeID })
+            nodes[index].leadership = leadership
+            let event = Happening.event(.leadership(leadership), node: index, life: nodes[index].life)
+            queue.add(event, at: now + Int64(random.next(in: 1...200)))
+        }
+        queue.add(.election, at: now + 7_000)
+    }
+
+    /// Answers what a placement asks of this node, once an incarnation.
+    private mutating func migrate(_ index: Int, _ placement: Placement) {
+        let here = nodes[index].key.nodeID
+        for app in placement.apps {
+            var asked: UInt64?
+            if app.node == here, !app.running { asked = app.incarnation }
+            if let move = app.move, move.to == here { asked = move.incarnation }
+            guard let incarnation = asked else { continue }
+            let name = app.specification.name
+            guard nodes[index].handled.insert("\(name) \(incarnation)").inserted else { continue }
+            let isRefused = refusals > 0 && random.next(in: 1...1_000) <= refusals
+            let bad: Receipt.Outcome = app.move == nil ? .failed : .refused
+            let receipt = Receipt(app: name, incarnation: incarnation, outcome: isRefused ? bad : .running)
+            requests += 1
+            let event = Happening.event(
+                .receipt(RequestID(requests), receipt), node: index, life: nodes[index].life)
+            queue.add(event, at: now + Int64(random.next(in: 100...3_000)))
+        }
+    }
+
+    @discardableResult
+    mutating func submit(_ submissions: [Submission], at index: Int) -> RequestID {
+        requests += 1
+        step(index, .submit(RequestID(requests), submissions))
+        return RequestID(requests)
+    }
+
+    @discardableResult
+    mutating func remove(_ app: String, at index: Int) -> RequestID {
+        requests += 1
+        step(index, .remove(RequestID(requests), app: app))
+        return RequestID(requests)
+    }
+
+    // MARK: Judgement
+
+    var heights: [UInt64] { nodes.map { $0.disk.blocks.last?.height ?? 0 } }
+
+    /// Checks every stored chain offline.
+    func verifyChains() -> String? {
+        for node in nodes {
+            guard let genesis = node.disk.genesis else { return "\(node.name) has no genesis" }
+            do {
+                let state = try Chain.verify(blocks: node.disk.blocks, genesis: genesis)
+                if let machine = node.machine?.state, machine.height == state.height, machine != state {
+                    return "\(node.name)'s state is not the fold of its chain"
+                }
+            } catch {
+                return "\(node.name): \(error)"
+            }
+        }
+        return nil
+    }
+}
+
+extension Capacity {
+    static let test = Capacity(
+        cpuMillicores: 2_000, ramBytes: 1 << 30, diskBytesPerSecond: 1 << 20, networkBytesPerSecond: 1 << 20)
+}
+
+extension Facts {
+    static let test = Facts(
+        architecture: "aarch64", kernel: "6.12", engineVersion: "28", storageDriver: "overlay2", checkpoints: true,
+        pageSize: 4_096)
+}
+
+extension AppSpecification {
+    static func test(_ name: String) -> AppSpecification { AppSpecification(name: name, image: "counter:1") }
+}
+
+/// What will happen, by time and then by order of adding.
+struct HappeningQueue<Item> {
+    private var heap: [(at: Int64, order: Int, item: Item)] = []
+    private var order = 0
+
+    mutating func add(_ item: Item, at: Int64) {
+        heap.append((at, order, item))
+        order += 1
+        var child = heap.count - 1
+        while child > 0, precedes(child, (child - 1) / 2) {
+            heap.swapAt(child, (child - 1) / 2)
+            child = (child - 1) / 2
+        }
+    }
+
+    mutating func next(before end: Int64) -> (at: Int64, item: Item)? {
+        guard let first = heap.first, first.at <= end else { return nil }
+        heap.swapAt(0, heap.count - 1)
+        heap.removeLast()
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && precedes(child, least) {
+                least = child
+            }
+            if least == parent { break }
+            heap.swapAt(parent, least)
+            parent = least
+        }
+        return (first.at, first.item)
+    }
+
+    private func precedes(_ a: Int, _ b: Int) -> Bool { (heap[a].at, heap[a].order) < (heap[b].at, heap[b].order) }
+}
