@@ -33,3 +33,11 @@ CURLcode poise_curl_set_body(CURL *handle, const void *bytes, curl_off_t count) 
     if (status != CURLE_OK) return status;
     return curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, bytes);
 }
+
+CURLcode poise_curl_get_long(CURL *handle, CURLINFO info, long *value) {
+    return curl_easy_getinfo(handle, info, value);
+}
+
+CURLMcode poise_curl_multi_set_long(CURLM *handle, CURLMoption option, long value) {
+    return curl_multi_setopt(handle, option, value);
+}

@@ -11,21 +11,11 @@ public final class HTTPClient: Sendable {
 
     public init() {}
 
-    deinit { loop.stop() }
-
     /// Sends a request and reads its answer whole.
     ///
     /// - Throws: ``HTTPClientError``, also for an answer larger than the request allows; `CancellationError`.
     public func send(_ request: ClientRequest) async throws -> ClientResponse {
-        let response = try await stream(request)
-        var body: [UInt8] = []
-        for try await chunk in response.body {
-            body += chunk
-            if body.count > request.responseLimit {
-                throw HTTPClientError.responseTooLarge(request.endpoint, limit: request.responseLimit)
-            }
-        }
-        return ClientResponse(status: response.status, headers: response.headers, body: body)
+        try await whole(try await stream(request), of: request)
     }
 
     /// Sends `json` as the request's body.
@@ -36,7 +26,7 @@ public final class HTTPClient: Sendable {
         return try await send(request)
     }
 
-    /// Sends a request; its answer's body is read as it comes.
+    /// Sends a request; its answer's body is read as it comes, also after this client is gone.
     public func stream(_ request: ClientRequest) async throws -> StreamingResponse {
         let transfer = try begin(request, uploading: false)
         return try await answer(to: transfer)
@@ -44,39 +34,60 @@ public final class HTTPClient: Sendable {
 
     /// Sends a request whose body is `chunks`, chunked, as fast as the other side takes it.
     ///
-    /// - Throws: what `chunks` throws, too; the transfer is then broken off, so that the other side can't take
-    ///   part of a body for the whole.
+    /// A server that refuses (status 300 and above) may answer early: the rest is then not sent.
+    /// - Throws: what `chunks` throws, too. If it throws or the task is cancelled, the transfer is broken off, so that
+    ///   the other side can't take part of a body for the whole.
     public func upload<Chunks: AsyncSequence & Sendable>(
         _ request: ClientRequest, from chunks: Chunks
     ) async throws -> ClientResponse where Chunks.Element == [UInt8] {
         let transfer = try begin(request, uploading: true)
         let loop = loop
-        return try await withThrowingTaskGroup(of: ClientResponse?.self) { group in
+        return try await withThrowingTaskGroup(of: UploadPart.self) { group in
             group.addTask {
                 do {
                     for try await chunk in chunks where !chunk.isEmpty {
-                        try await transfer.write(chunk) { loop.unpause(transfer) }
+                        guard await transfer.write(chunk, unpause: { loop.unpause(transfer) }) else { return .sent }
                     }
-                    transfer.endUpload { loop.unpause(transfer) }
-                } catch {
-                    loop.cancel(transfer)
-                    throw error
-                }
-                return nil
+                    // A cancelled source may end as if it were complete.
+                    try Task.checkCancellation()
+                } catch { return .failed(error) }
+                transfer.endUpload { loop.unpause(transfer) }
+                return .sent
             }
             group.addTask {
                 let response = try await self.answer(to: transfer)
-                var body: [UInt8] = []
-                for try await chunk in response.body where body.count <= request.responseLimit { body += chunk }
-                return ClientResponse(status: response.status, headers: response.headers, body: body)
+                // libcurl stops sending by itself, but not while it waits for more to send.
+                if response.status >= 300 { loop.unpause(transfer) }
+                return .answered(try await self.whole(response, of: request))
             }
+            // Ends the transfer, too, unless it is complete.
             defer { group.cancelAll() }
-            while let result = try await group.next() {
-                // An answer may come before the upload's end: a refusal. There is no point in sending the rest.
-                if let result { return result }
+            while let part = try await group.next() {
+                switch part {
+                case .sent: continue
+                case .failed(let error): throw error
+                case .answered(let response): return response
+                }
             }
             throw CancellationError()
         }
+    }
+
+    private enum UploadPart: Sendable {
+        case sent
+        case failed(any Error)
+        case answered(ClientResponse)
+    }
+
+    private func whole(_ response: StreamingResponse, of request: ClientRequest) async throws -> ClientResponse {
+        var body: [UInt8] = []
+        for try await chunk in response.body {
+            body += chunk
+            if body.count > request.responseLimit {
+                throw HTTPClientError.responseTooLarge(request.endpoint, limit: request.responseLimit)
+            }
+        }
+        return ClientResponse(status: response.status, headers: response.headers, body: body)
     }
 
     private func answer(to transfer: Transfer) async throws -> StreamingResponse {
@@ -84,30 +95,43 @@ public final class HTTPClient: Sendable {
         let head = try await withTaskCancellationHandler {
             try await transfer.head()
         } onCancel: {
-            loop.cancel(transfer)
+            hold.cancel()
         }
         return StreamingResponse(status: head.status, headers: head.headers, body: ResponseChunks(hold: hold))
     }
 
     private func begin(_ request: ClientRequest, uploading: Bool) throws -> Transfer {
         guard let easy = curl_easy_init() else { throw HTTPClientError.invalidRequest("libcurl is out of memory") }
-        let transfer = Transfer(endpoint: request.endpoint, easy: easy)
-        try Self.configure(transfer, request, uploading: uploading)
+        let transfer = Transfer(
+            endpoint: request.endpoint, easy: easy, stallLimit: request.stall.map(\.wholeMilliseconds))
+        try Self.check(request)
+        Self.configure(transfer, request, uploading: uploading)
         loop.add(transfer)
         return transfer
     }
 
-    private static func configure(_ transfer: Transfer, _ request: ClientRequest, uploading: Bool) throws {
-        let easy = transfer.easy
-        guard request.path.hasPrefix("/"), request.path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+    private static func check(_ request: ClientRequest) throws {
+        guard request.path.hasPrefix("/"), request.path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x23 }) else {
             throw HTTPClientError.invalidRequest(
                 "\"\(request.path.prefix(200))\" is no path: it must begin with / and be percent-encoded")
         }
+        if case .unix(let path) = request.endpoint, path.utf8.count > 107 || path.isEmpty {
+            throw HTTPClientError.invalidRequest("a socket's path has 1 to 107 bytes, and this has not: \(path)")
+        }
+        for (name, value) in request.headers + [(name: request.method, value: "")] {
+            guard !name.isEmpty, name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x3A }) else {
+                throw HTTPClientError.invalidRequest("\"\(name.prefix(200))\" is no name of a header or method")
+            }
+            guard value.utf8.allSatisfy({ $0 >= 0x20 || $0 == 0x09 }) else {
+                throw HTTPClientError.invalidRequest("the header \(name) has a control character in its value")
+            }
+        }
+    }
+
+    private static func configure(_ transfer: Transfer, _ request: ClientRequest, uploading: Bool) {
+        let easy = transfer.easy
         switch request.endpoint {
         case .unix(let path):
-            guard path.utf8.count <= 107 else {
-                throw HTTPClientError.invalidRequest("the socket's path is longer than 107 bytes: \(path)")
-            }
             poise_curl_set_text(easy, CURLOPT_UNIX_SOCKET_PATH, path)
             poise_curl_set_text(easy, CURLOPT_URL, "http://poise" + request.path)
         case .tcp:
@@ -122,12 +146,11 @@ public final class HTTPClient: Sendable {
         poise_curl_set_long(easy, CURLOPT_TCP_NODELAY, 1)
         poise_curl_set_long(easy, CURLOPT_BUFFERSIZE, uploading || request.timeout == nil ? 262_144 : 65_536)
         if let timeout = request.timeout {
-            poise_curl_set_long(easy, CURLOPT_TIMEOUT_MS, max(1, Int(timeout / .milliseconds(1))))
+            poise_curl_set_long(easy, CURLOPT_TIMEOUT_MS, Int(timeout.wholeMilliseconds))
         }
-        if let stall = request.stall {
-            poise_curl_set_long(easy, CURLOPT_LOW_SPEED_LIMIT, 1)
-            poise_curl_set_long(easy, CURLOPT_LOW_SPEED_TIME, max(1, Int(stall / .seconds(1))))
-        }
+        poise_curl_set_long(easy, CURLOPT_PATH_AS_IS, 1)
+        // A body that is read as it goes can't be sent again should a kept connection prove dead.
+        if uploading { poise_curl_set_long(easy, CURLOPT_FRESH_CONNECT, 1) }
         for (name, value) in request.headers + [(name: "Expect", value: "")] {
             transfer.headerList = curl_slist_append(transfer.headerList, "\(name):\(value.isEmpty ? "" : " " + value)")
         }
@@ -183,4 +206,13 @@ private let onSend: curl_read_callback = { buffer, size, count, context in
     let filled = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
         .fill(UnsafeMutableRawBufferPointer(start: buffer, count: size * count))
     return filled ?? Int(CURL_READFUNC_PAUSE)
+}
+
+extension Duration {
+    /// At least 1, at most a day's.
+    fileprivate var wholeMilliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        guard seconds < 86_400 else { return 86_400_000 }
+        return max(1, seconds * 1_000 + attoseconds / 1_000_000_000_000_000)
+    }
 }

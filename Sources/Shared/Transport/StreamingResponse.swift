@@ -27,7 +27,7 @@ public struct StreamingResponse: Sendable {
 /// Ends a transfer when nobody can read it any more.
 final class TransferHold: Sendable {
     let transfer: Transfer
-    let loop: CurlLoop
+    private let loop: CurlLoop
 
     init(transfer: Transfer, loop: CurlLoop) {
         self.transfer = transfer
@@ -35,6 +35,16 @@ final class TransferHold: Sendable {
     }
 
     deinit { loop.cancel(transfer) }
+
+    func cancel() { loop.cancel(transfer) }
+
+    func nextChunk() async throws -> [UInt8]? {
+        try await withTaskCancellationHandler {
+            try await transfer.nextChunk { loop.unpause(transfer) }
+        } onCancel: {
+            loop.cancel(transfer)
+        }
+    }
 }
 
 /// A body as it arrives. Read it once.
@@ -46,14 +56,7 @@ public struct ResponseChunks: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         let hold: TransferHold
 
-        public func next() async throws -> [UInt8]? {
-            let (transfer, loop) = (hold.transfer, hold.loop)
-            return try await withTaskCancellationHandler {
-                try await transfer.nextChunk { loop.unpause(transfer) }
-            } onCancel: {
-                loop.cancel(transfer)
-            }
-        }
+        public func next() async throws -> [UInt8]? { try await hold.nextChunk() }
     }
 }
 
@@ -66,28 +69,66 @@ public struct Lines: AsyncSequence, Sendable {
 
     public struct Iterator: AsyncIteratorProtocol {
         let chunks: ResponseChunks.Iterator
-        let limit: Int
-        var buffer: [UInt8] = []
-        var ready: [[UInt8]] = []
+        var splitter: LineSplitter
 
         init(chunks: ResponseChunks.Iterator, limit: Int) {
             self.chunks = chunks
-            self.limit = limit
+            splitter = LineSplitter(limit: limit)
         }
 
-        /// - Throws: ``HTTPClientError/responseTooLarge(_:limit:)`` for a line that never ends.
+        /// - Throws: ``HTTPClientError/responseTooLarge(_:limit:)`` for a line that is too long.
         public mutating func next() async throws -> [UInt8]? {
-            while ready.isEmpty {
-                guard let chunk = try await chunks.next() else { return nil }
-                buffer += chunk
-                var parts = buffer.split(separator: 0x0A, omittingEmptySubsequences: false)
-                buffer = Array(parts.removeLast())
-                guard buffer.count <= limit else {
-                    throw HTTPClientError.responseTooLarge(chunks.hold.transfer.endpoint, limit: limit)
+            while true {
+                switch splitter.next() {
+                case .line(let line): return line
+                case .tooLong:
+                    throw HTTPClientError.responseTooLarge(chunks.hold.transfer.endpoint, limit: splitter.limit)
+                case .incomplete:
+                    guard let chunk = try await chunks.next() else { return nil }
+                    splitter.append(chunk)
                 }
-                ready = parts.filter { !$0.isEmpty }.map(Array.init)
             }
-            return ready.removeFirst()
+        }
+    }
+}
+
+/// Cuts bytes into lines; looks at each byte once, however they arrive.
+struct LineSplitter {
+    enum Step: Equatable {
+        case line([UInt8])
+        case incomplete
+        case tooLong
+    }
+
+    let limit: Int
+    private var buffer: [UInt8] = []
+    /// Where the next line begins.
+    private var start = 0
+    /// Up to where there is no line's end.
+    private var searched = 0
+
+    init(limit: Int) { self.limit = limit }
+
+    mutating func append(_ bytes: [UInt8]) {
+        buffer.removeFirst(start)
+        searched -= start
+        start = 0
+        buffer += bytes
+    }
+
+    /// The next line that isn't empty. Bytes after the last line's end are never one: the line was cut off.
+    mutating func next() -> Step {
+        while true {
+            guard let end = buffer[searched...].firstIndex(of: 0x0A) else {
+                searched = buffer.count
+                return searched - start > limit ? .tooLong : .incomplete
+            }
+            defer {
+                start = end + 1
+                searched = start
+            }
+            if end - start > limit { return .tooLong }
+            if end > start { return .line(Array(buffer[start..<end])) }
         }
     }
 }

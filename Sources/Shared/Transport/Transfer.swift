@@ -4,7 +4,10 @@ import Contracts
 import Synchronization
 
 /// One exchange in progress. libcurl's thread fills it, a task empties it; neither outruns the other by more than
-/// ``bufferLimit`` bytes.
+/// ``bufferLimit`` bytes and one piece.
+///
+/// Each continuation is taken out of the state under the lock before it is resumed, so it is resumed exactly once;
+/// none is put in after ``State/result`` was set, so none waits for ever.
 final class Transfer: @unchecked Sendable {
     static let bufferLimit = 1 << 20
 
@@ -17,26 +20,30 @@ final class Transfer: @unchecked Sendable {
         var head = Head(status: 0, headers: [:])
         var headComplete = false
         var headWaiter: CheckedContinuation<Head, any Error>?
-        var chunks: [[UInt8]] = []
-        var buffered = 0
+        var received: [UInt8] = []
         var receivingPaused = false
         var chunkWaiter: CheckedContinuation<[UInt8]?, any Error>?
-        var upload: [UInt8] = []
-        var uploadEnded = false
+        var outgoing = Outgoing()
         var sendingPaused = false
-        var spaceWaiter: CheckedContinuation<Void, any Error>?
+        var spaceWaiter: CheckedContinuation<Bool, Never>?
         var result: Result<Void, any Error>?
+        /// Milliseconds of the monotonic clock at which bytes last flowed.
+        var flowed: Int64 = 0
+        var flowing = false
     }
 
     let endpoint: Endpoint
     /// libcurl's handle. Used by the loop's thread alone once the transfer has been added to it.
     let easy: UnsafeMutableRawPointer
     var headerList: UnsafeMutablePointer<curl_slist>?
+    /// Milliseconds for which no byte may flow; nil for ever.
+    private let stallLimit: Int64?
     private let state = Mutex(State())
 
-    init(endpoint: Endpoint, easy: UnsafeMutableRawPointer) {
+    init(endpoint: Endpoint, easy: UnsafeMutableRawPointer, stallLimit: Int64?) {
         self.endpoint = endpoint
         self.easy = easy
+        self.stallLimit = stallLimit
     }
 
     deinit {
@@ -50,7 +57,7 @@ final class Transfer: @unchecked Sendable {
         try await withCheckedThrowingContinuation { continuation in
             let now: Result<Head, any Error>? = state.withLock { state in
                 if state.headComplete { return .success(state.head) }
-                if case .failure(let error) = state.result { return .failure(error) }
+                if let result = state.result { return result.flatMap { .failure(noAnswer) } }
                 state.headWaiter = continuation
                 return nil
             }
@@ -58,51 +65,55 @@ final class Transfer: @unchecked Sendable {
         }
     }
 
-    /// The next bytes of the body; nil at its end.
+    /// The next bytes of the body, all that have come; nil at its end.
     func nextChunk(unpause: () -> Void) async throws -> [UInt8]? {
-        let wanted = state.withLock { state in
-            let wanted = state.receivingPaused && state.buffered <= Self.bufferLimit / 2
-            if wanted { state.receivingPaused = false }
-            return wanted
-        }
-        if wanted { unpause() }
-        return try await withCheckedThrowingContinuation { continuation in
-            let now: Result<[UInt8]?, any Error>? = state.withLock { state in
-                if !state.chunks.isEmpty {
-                    let chunk = state.chunks.removeFirst()
-                    state.buffered -= chunk.count
-                    return .success(chunk)
+        try await withCheckedThrowingContinuation { continuation in
+            let (now, wake): (Result<[UInt8]?, any Error>?, Bool) = state.withLock { state in
+                if !state.received.isEmpty {
+                    let chunk = state.received
+                    let wake = state.receivingPaused
+                    state.received = []
+                    state.receivingPaused = false
+                    return (.success(chunk), wake)
                 }
-                if let result = state.result { return result.map { nil } }
+                if let result = state.result { return (result.map { nil }, false) }
+                guard state.chunkWaiter == nil else {
+                    return (.failure(HTTPClientError.invalidRequest("two tasks read one answer's body")), false)
+                }
                 state.chunkWaiter = continuation
-                return nil
+                return (nil, false)
             }
+            if wake { unpause() }
             if let now { continuation.resume(with: now) }
         }
     }
 
     /// Hands bytes to libcurl; returns once there is room for more.
-    func write(_ bytes: [UInt8], unpause: () -> Void) async throws {
-        let wake = state.withLock { state in
-            state.upload += bytes
+    ///
+    /// - Returns: false if no more are wanted: the exchange is over, well or badly.
+    func write(_ bytes: [UInt8], unpause: () -> Void) async -> Bool {
+        let (over, wake) = state.withLock { state in
+            guard state.result == nil else { return (true, false) }
+            state.outgoing.append(bytes)
             defer { state.sendingPaused = false }
-            return state.sendingPaused
+            return (false, state.sendingPaused)
         }
+        if over { return false }
         if wake { unpause() }
-        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-            let now: Result<Void, any Error>? = state.withLock { state in
-                if let result = state.result { return result }
-                if state.upload.count < Self.bufferLimit { return .success(()) }
+        return await withCheckedContinuation { continuation in
+            let now: Bool? = state.withLock { state in
+                if state.result != nil { return false }
+                if state.outgoing.count < Self.bufferLimit { return true }
                 state.spaceWaiter = continuation
                 return nil
             }
-            if let now { continuation.resume(with: now) }
+            if let now { continuation.resume(returning: now) }
         }
     }
 
     func endUpload(unpause: () -> Void) {
         let wake = state.withLock { state in
-            state.uploadEnded = true
+            state.outgoing.ended = true
             defer { state.sendingPaused = false }
             return state.sendingPaused
         }
@@ -113,6 +124,9 @@ final class Transfer: @unchecked Sendable {
 
     func receivedHeader(_ line: String) {
         let waiter: (CheckedContinuation<Head, any Error>, Head)? = state.withLock { state in
+            state.flowing = true
+            // A trailer comes after the body: too late for a head that may have been read.
+            if state.headComplete { return nil }
             if line.hasPrefix("HTTP/") {
                 let code = line.split(separator: " ", maxSplits: 2).dropFirst().first.flatMap { Int($0) } ?? 0
                 state.head = Head(status: code, headers: [:])
@@ -127,25 +141,23 @@ final class Transfer: @unchecked Sendable {
             }
             return nil
         }
-        waiter.map { $0.0.resume(returning: $0.1) }
+        if let (waiter, head) = waiter { waiter.resume(returning: head) }
     }
 
     /// Takes bytes of the body, or says that there is no room now.
     func received(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var waiter: CheckedContinuation<[UInt8]?, any Error>?
-        let taken = state.withLock { state in
-            if let waiting = state.chunkWaiter {
-                waiter = waiting
+        let (taken, waiter) = state.withLock { state -> (Bool, CheckedContinuation<[UInt8]?, any Error>?) in
+            state.flowing = true
+            if let waiter = state.chunkWaiter {
                 state.chunkWaiter = nil
-                return true
+                return (true, waiter)
             }
-            guard state.buffered < Self.bufferLimit else {
+            guard state.received.count < Self.bufferLimit else {
                 state.receivingPaused = true
-                return false
+                return (false, nil)
             }
-            state.chunks.append(Array(bytes))
-            state.buffered += bytes.count
-            return true
+            state.received.append(contentsOf: bytes)
+            return (true, nil)
         }
         waiter?.resume(returning: Array(bytes))
         return taken
@@ -153,48 +165,80 @@ final class Transfer: @unchecked Sendable {
 
     /// Fills `buffer` with bytes to send; 0 at the end, nil if there are none now.
     func fill(_ buffer: UnsafeMutableRawBufferPointer) -> Int? {
-        var waiter: CheckedContinuation<Void, any Error>?
-        let count: Int? = state.withLock { state in
-            guard !state.upload.isEmpty else {
-                if state.uploadEnded { return 0 }
+        let (count, waiter) = state.withLock { state -> (Int?, CheckedContinuation<Bool, Never>?) in
+            guard let count = state.outgoing.take(into: buffer) else {
                 state.sendingPaused = true
-                return nil
+                return (nil, nil)
             }
-            let count = min(buffer.count, state.upload.count)
-            buffer.copyBytes(from: state.upload.prefix(count))
-            state.upload.removeFirst(count)
-            if state.upload.count < Self.bufferLimit {
-                waiter = state.spaceWaiter
-                state.spaceWaiter = nil
-            }
-            return count
+            state.flowing = true
+            guard state.outgoing.count < Self.bufferLimit else { return (count, nil) }
+            defer { state.spaceWaiter = nil }
+            return (count, state.spaceWaiter)
         }
-        waiter?.resume()
+        waiter?.resume(returning: true)
         return count
+    }
+
+    /// Bytes flow, or could: counts the time to a stall from `now`.
+    func touch(at now: Int64) { state.withLock { $0.flowed = now } }
+
+    /// When the exchange is to be ended as stalled unless bytes flow before; nil if it can't be.
+    ///
+    /// An exchange that waits for this side's own task is not the other side's fault and doesn't stall.
+    func stallsAt(now: Int64) -> Int64? {
+        guard let stallLimit else { return nil }
+        return state.withLock { state in
+            if state.flowing || state.receivingPaused || state.sendingPaused {
+                state.flowing = false
+                state.flowed = now
+            }
+            return state.flowed + stallLimit
+        }
     }
 
     /// The exchange is over. Safe to call twice; the first word counts.
     func finish(_ result: Result<Void, any Error>) {
-        let (head, chunk, space, complete) = state.withLock { state in
+        let (head, chunk, space) = state.withLock { state in
             if state.result == nil { state.result = result }
             defer {
                 state.headWaiter = nil
                 state.chunkWaiter = nil
                 state.spaceWaiter = nil
             }
-            return (state.headWaiter, state.chunkWaiter, state.spaceWaiter, state.headComplete)
+            return (state.headWaiter, state.chunkWaiter, state.spaceWaiter)
         }
-        if let head {
-            let broken = HTTPClientError.broken(endpoint, "it ended without an answer")
-            head.resume(throwing: result.failure ?? (complete ? CancellationError() : broken))
-        }
+        head?.resume(with: result.flatMap { .failure(noAnswer) })
         chunk?.resume(with: result.map { nil })
-        space?.resume(with: result)
+        space?.resume(returning: false)
     }
+
+    private var noAnswer: any Error { HTTPClientError.broken(endpoint, "it ended without an answer") }
 }
 
-extension Result {
-    fileprivate var failure: Failure? {
-        if case .failure(let error) = self { error } else { nil }
+/// The bytes of an upload that libcurl has not taken yet. No byte is moved more than twice, however large the pieces.
+private struct Outgoing {
+    private var current: [UInt8] = []
+    private var taken = 0
+    private var next: [UInt8] = []
+    var ended = false
+
+    var count: Int { current.count - taken + next.count }
+
+    mutating func append(_ bytes: [UInt8]) {
+        if next.isEmpty { next = bytes } else { next += bytes }
+    }
+
+    /// How many bytes were put into `buffer`; 0 at the end, nil if there are none now.
+    mutating func take(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
+        if taken == current.count {
+            current = next
+            next = []
+            taken = 0
+        }
+        let count = min(buffer.count, current.count - taken)
+        if count == 0 { return ended ? 0 : nil }
+        current.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[taken..<taken + count])) }
+        taken += count
+        return count
     }
 }

@@ -11,3 +11,5 @@ CURLcode poise_curl_set_receiver(CURL *handle, CURLoption option, curl_write_cal
 CURLcode poise_curl_set_sender(CURL *handle, curl_read_callback value);
 // Copies the bytes.
 CURLcode poise_curl_set_body(CURL *handle, const void *bytes, curl_off_t count);
+CURLcode poise_curl_get_long(CURL *handle, CURLINFO info, long *value);
+CURLMcode poise_curl_multi_set_long(CURLM *handle, CURLMoption option, long value);
