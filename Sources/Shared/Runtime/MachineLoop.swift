@@ -34,7 +34,8 @@ public final class MachineLoop<M: StateMachine>: Sendable {
         }
     }
 
-    /// What `body` makes of the machine, between two steps. Events sent before are taken first.
+    /// What `body` makes of the machine, between two steps. Events sent before are taken first, unless the loop has
+    /// ended: then it is the machine as the loop left it.
     public func read<T: Sendable>(_ body: @escaping @Sendable (M) -> T) async -> T {
         await withCheckedContinuation { continuation in
             let result = input.yield(.read { machine in continuation.resume(returning: body(machine)) })
@@ -43,19 +44,38 @@ public final class MachineLoop<M: StateMachine>: Sendable {
         }
     }
 
-    /// Steps until the task is cancelled.
+    /// Steps until the task is cancelled. Call once.
     ///
     /// - Throws: what an effect throws; ``QueueOverflow``.
     public func run() async throws {
+        do { try await work() } catch {
+            await close()
+            throw error
+        }
+        await close()
+        if overflowed.withLock({ $0 }) { throw QueueOverflow(limit: Self.queueLimit) }
+    }
+
+    private func work() async throws {
         for await work in queue {
+            // Events that still wait when the task is cancelled are not taken: whoever cancels wants an end.
+            if Task.isCancelled { return perform(onlyReadOf: work) }
             switch work {
             case .event(let event):
                 for effect in machine.withLock({ $0.step(event) }) { try await perform(effect, self) }
-            case .read(let body):
-                body(machine.withLock { $0 })
+            case .read: perform(onlyReadOf: work)
             }
         }
-        if overflowed.withLock({ $0 }) { throw QueueOverflow(limit: Self.queueLimit) }
+    }
+
+    /// Answers the reads that still wait, so that no task waits for ever on a loop that has ended.
+    private func close() async {
+        input.finish()
+        for await work in queue { perform(onlyReadOf: work) }
+    }
+
+    private func perform(onlyReadOf work: Work) {
+        if case .read(let body) = work { body(machine.withLock { $0 }) }
     }
 }
 

@@ -52,19 +52,29 @@ public final class Metrics: Sendable {
 
     private static func text(_ labels: KeyValuePairs<String, String>) -> String {
         guard !labels.isEmpty else { return "" }
-        let pairs = labels.map { name, value in
-            var escaped = ""
-            for character in value {
-                switch character {
-                case "\\": escaped += "\\\\"
-                case "\"": escaped += "\\\""
-                case "\n": escaped += "\\n"
-                default: escaped.append(character)
-                }
-            }
-            return "\(name)=\"\(escaped)\""
-        }
+        let pairs = labels.map { name, value in "\(name)=\"\(escaped(value, quotes: true))\"" }
         return "{" + pairs.joined(separator: ",") + "}"
+    }
+
+    /// By Unicode scalars: as a `Character`, "\r\n" is no "\n" and would break the line.
+    private static func escaped(_ text: String, quotes: Bool) -> String {
+        var escaped = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\\": escaped.append(contentsOf: "\\\\".unicodeScalars)
+            case "\"" where quotes: escaped.append(contentsOf: "\\\"".unicodeScalars)
+            case "\n": escaped.append(contentsOf: "\\n".unicodeScalars)
+            default: escaped.append(scalar)
+            }
+        }
+        return String(escaped)
+    }
+
+    /// Prometheus reads what Go's `ParseFloat` reads.
+    private static func text(_ value: Double) -> String {
+        if value.isNaN { return "NaN" }
+        if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
+        return value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
     }
 
     /// Everything, in order of name.
@@ -72,10 +82,10 @@ public final class Metrics: Sendable {
         let families = families.withLock { $0 }
         var text = ""
         for (name, family) in families.sorted(by: { $0.key < $1.key }) {
-            text += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.kind)\n"
+            let help = Self.escaped(family.help, quotes: false)
+            text += "# HELP \(name) \(help)\n# TYPE \(name) \(family.kind)\n"
             for (labels, value) in family.values.sorted(by: { $0.key < $1.key }) {
-                let whole = value == value.rounded() && abs(value) < 1e15
-                text += "\(name)\(labels) \(whole ? String(Int64(value)) : String(value))\n"
+                text += "\(name)\(labels) \(Self.text(value))\n"
             }
         }
         return text

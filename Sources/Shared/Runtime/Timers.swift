@@ -1,22 +1,50 @@
 import Synchronization
 
 /// One-shot timers by key, on the monotonic clock. Arming a key again replaces its timer.
+///
+/// A timer that was cancelled or replaced before it began to fire never fires.
 public final class Timers<Key: Hashable & Sendable>: Sendable {
-    private let tasks = Mutex<[Key: Task<Void, Never>]>([:])
+    private struct Armed {
+        var generation: UInt64
+        var task: Task<Void, Never>
+    }
+
+    private struct State {
+        var generation: UInt64 = 0
+        var armed: [Key: Armed] = [:]
+    }
+
+    private let state = Mutex(State())
 
     public init() {}
 
-    deinit { tasks.withLock { $0.values.forEach { $0.cancel() } } }
+    deinit { state.withLock { $0.armed.values.forEach { $0.task.cancel() } } }
+
+    /// How many timers have neither fired nor been cancelled.
+    public var count: Int { state.withLock { $0.armed.count } }
 
     public func arm(_ key: Key, after delay: Duration, then fire: @escaping @Sendable () -> Void) {
-        let task = Task {
-            do { try await Task.sleep(for: delay, clock: .continuous) } catch { return }
-            fire()
+        state.withLock { state in
+            state.generation += 1
+            let generation = state.generation
+            let task = Task { [weak self] in
+                do { try await Task.sleep(for: delay, clock: .continuous) } catch { return }
+                if self?.take(key, generation) == true { fire() }
+            }
+            state.armed.updateValue(Armed(generation: generation, task: task), forKey: key)?.task.cancel()
         }
-        tasks.withLock { $0.updateValue(task, forKey: key) }?.cancel()
     }
 
     public func cancel(_ key: Key) {
-        tasks.withLock { $0.removeValue(forKey: key) }?.cancel()
+        state.withLock { $0.armed.removeValue(forKey: key) }?.task.cancel()
+    }
+
+    /// Whether this very timer was still armed; it no longer is.
+    private func take(_ key: Key, _ generation: UInt64) -> Bool {
+        state.withLock { state in
+            guard state.armed[key]?.generation == generation else { return false }
+            state.armed[key] = nil
+            return true
+        }
     }
 }
