@@ -95,6 +95,9 @@ extension Response {
 
     /// A problem as RFC 9457 wants it.
     public static func problem(_ problem: Problem) -> Response {
+        var problem = problem
+        // It may have come from another device, and a status outside 0 to 999 is a trap.
+        if !(400..<600).contains(problem.status) { problem.status = 500 }
         let bytes = (try? JSON.encode(problem)) ?? Array(problem.detail.utf8)
         return Response(status: .init(code: problem.status), type: "application/problem+json", bytes: bytes)
     }
@@ -107,6 +110,8 @@ extension Response {
 
 /// Turns whatever a route throws into problem details.
 struct ProblemMiddleware: RouterMiddleware {
+    private let log = Logger(label: "http")
+
     func handle(
         _ request: Request, context: ServiceContext, next: (Request, ServiceContext) async throws -> Response
     ) async throws -> Response {
@@ -121,7 +126,7 @@ struct ProblemMiddleware: RouterMiddleware {
         } catch is NIOTooManyBytesError {
             return .problem(Problem(413, "body-too-large", "the body is too large"))
         } catch {
-            context.logger.error("\(request.method) \(request.uri.path): \(error)")
+            log.error("\(request.method) \(request.uri.path): \(error)")
             return .problem(Problem(500, "internal-error", "\(error)"))
         }
     }

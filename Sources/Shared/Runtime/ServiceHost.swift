@@ -1,6 +1,7 @@
 import Contracts
 import Glibc
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
@@ -57,16 +58,14 @@ public struct ServiceHost {
         log = Logger(label: service)
         router = Self.makeRouter()
         let process = ProcessMetrics(metrics: metrics, service: service)
-        func report(ready: Bool) -> @Sendable (Request, ServiceContext) async throws -> Response {
-            { _, _ in
-                let report = Health(service: service, version: poiseVersion, checks: await health())
-                return Response(
-                    status: report.status == .fail ? .serviceUnavailable : .ok, type: "application/health+json",
-                    bytes: try JSON.encode(report))
-            }
+        let report: @Sendable (Request, ServiceContext) async throws -> Response = { _, _ in
+            let report = Health(service: service, version: poiseVersion, checks: await health())
+            return Response(
+                status: report.status == .fail ? .serviceUnavailable : .ok, type: "application/health+json",
+                bytes: try JSON.encode(report))
         }
-        router.get("health", use: report(ready: false))
-        router.get("health/ready", use: report(ready: true))
+        router.get("health", use: report)
+        router.get("health/ready", use: report)
         router.get("metrics") { _, _ in
             process.refresh()
             return Response(type: "text/plain; version=0.0.4", bytes: Array(metrics.render().utf8))
@@ -82,64 +81,118 @@ public struct ServiceHost {
     }
 
     /// Serves until the service's end, see ``ServiceHost``. Returns only for a test that cancels it.
+    ///
+    /// - Throws: ``TaskFailure`` with the reason of the end; ``SettingError`` or ``FileError`` for the socket's path.
     public func run(network: NetworkListener? = nil, tasks: [ServiceTask]) async throws {
         try UnixSocket.clear(socket)
-        let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let parts = servers(network) + tasks
+        let end = await withTaskGroup(of: End.self) { group in
+            for part in parts { group.addTask { await Self.end(of: part) } }
+            group.addTask {
+                for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { return .signal }
+                return .failure(TaskFailure(task: "waiting for signals", reason: "it was cancelled"))
+            }
+            let end = await group.next()
+            if case .signal = end { leave() }
+            group.cancelAll()
+            let deadline = Task { [log] in await Self.enforceEnd(end, log) }
+            await group.waitForAll()
+            deadline.cancel()
+            return end
+        }
+        try Task.checkCancellation()
+        if case .failure(let failure) = end { throw failure }
+    }
+
+    private enum End: Sendable {
+        case signal
+        case failure(TaskFailure)
+    }
+
+    private static func end(of task: ServiceTask) async -> End {
+        do {
+            try await task.body()
+            return .failure(TaskFailure(task: task.name, reason: "it ended, and should not have"))
+        } catch { return .failure(TaskFailure(task: task.name, reason: "\(error)")) }
+    }
+
+    /// Nothing is waited for: what must survive is durable already. `_exit`, because `exit` runs the destructors of
+    /// libraries that other threads still use.
+    private func leave() -> Never {
+        log.info("stops")
+        unlink(socket)
+        fflush(nil)
+        _exit(0)
+    }
+
+    /// Sees to it that the end of one part is the end of all, also if another does not heed its cancellation.
+    private static func enforceEnd(_ end: End?, _ log: Logger) async {
+        do { try await Task.sleep(for: .seconds(3)) } catch { return }
+        if case .failure(let failure) = end { log.critical("\(failure)") }
+        log.critical("a part of the service does not end; the process does")
+        fflush(nil)
+        _exit(1)
+    }
+
+    private func servers(_ network: NetworkListener?) -> [ServiceTask] {
         let path = socket
-        let local = application(router, .unixDomainSocket(path: path), loops) { [log] _ in
+        let local = application(router, .unixDomainSocket(path: path)) { [log] _ in
             if chmod(path, 0o660) != 0 { log.error("\(FileError("open to its group", path))") }
             log.info("serves \(path)")
         }
-        let remote = network.map { network in
-            application(network.router, .hostname(network.host, port: network.port), loops) {
-                [log, port = network.port] _ in
-                log.info("serves TCP port \(port)")
+        var servers = [ServiceTask("the server on \(path)") { try await Self.listen(local, on: path) }]
+        if let network {
+            let address = "\(network.host):\(network.port)"
+            let remote = application(network.router, .hostname(network.host, port: network.port)) { [log] _ in
+                log.info("serves TCP \(address)")
             }
+            servers.append(ServiceTask("the server on the network") { try await Self.listen(remote, on: address) })
         }
-        try await withThrowingTaskGroup(of: String?.self) { group in
-            group.addTask {
-                try await local.run()
-                return "the server on \(path)"
-            }
-            if let remote {
-                group.addTask {
-                    try await remote.run()
-                    return "the server on the network"
-                }
-            }
-            for task in tasks {
-                group.addTask {
-                    do { try await task.body() } catch is CancellationError {
-                        return task.name
-                    } catch {
-                        throw TaskFailure(task: task.name, reason: "\(error)")
-                    }
-                    return task.name
-                }
-            }
-            group.addTask {
-                for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { return nil }
-                return "waiting for signals"
-            }
-            defer { group.cancelAll() }
-            guard let ended = try await group.next() else { return }
-            try Task.checkCancellation()
-            if let ended { throw TaskFailure(task: ended, reason: "it ended, and should not have") }
-            log.info("stops")
-            unlink(path)
-            exit(0)
+        return servers
+    }
+
+    private static func listen(_ application: some ApplicationProtocol, on address: String) async throws {
+        do { try await application.run() } catch let error as IOError {
+            throw ListenFailure(address: address, code: error.errnoCode)
         }
     }
 
     private func application(
-        _ router: ServiceRouter, _ address: BindAddress, _ loops: MultiThreadedEventLoopGroup,
+        _ router: ServiceRouter, _ address: BindAddress,
         running: @escaping @Sendable (any Channel) async -> Void
     ) -> some ApplicationProtocol {
         var quiet = Logger(label: "\(service) http")
-        quiet.logLevel = .error
+        quiet.logLevel = .critical
         return Application(
-            router: router, configuration: ApplicationConfiguration(address: address), onServerRunning: running,
-            eventLoopGroupProvider: .shared(loops), logger: quiet)
+            router: router,
+            configuration: ApplicationConfiguration(
+                address: address, backlog: Self.waitingConnections,
+                availableConnectionsDelegate: MaximumAvailableConnections(Self.openConnections, logger: quiet)),
+            onServerRunning: running, eventLoopGroupProvider: .shared(Self.loop), logger: quiet)
+    }
+
+    /// One thread for all connections: on one core it serves twice as many requests as several do.
+    private static let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    /// Connections of each listener at most. Further ones wait, unaccepted.
+    private static let openConnections = 1_024
+    /// A Unix socket refuses a connection at once when as many wait to be accepted.
+    private static let waitingConnections = 1_024
+}
+
+/// Why an address can't be listened on.
+struct ListenFailure: Error, CustomStringConvertible {
+    var address: String
+    var code: Int32
+
+    var description: String {
+        let remedy =
+            switch code {
+            case EADDRINUSE: "; another process listens there: stop it, or choose another port"
+            case ENOENT: "; make its directory first, or choose another POISE_RUN"
+            case EACCES, EPERM: "; this user may not"
+            default: ""
+            }
+        return "can't listen on \(address): \(String(cString: strerror(code)))\(remedy)"
     }
 }
 
