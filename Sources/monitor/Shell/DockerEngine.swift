@@ -11,7 +11,7 @@ struct DockerEngine: Sendable {
     /// A container whose checkpoint is being taken may not answer until it is done: the others are not to wait.
     static let containerTimeout = Duration.seconds(1)
     static let listTimeout = Duration.seconds(5)
-    static let infoTimeout = Duration.seconds(10)
+    static let infoTimeout = Duration.seconds(5)
     static let listLimit = 16 << 20
     static let statsLimit = 1 << 20
 

@@ -52,14 +52,21 @@ final class MonitorService: Sendable {
 
     var tasks: [ServiceTask] {
         [
-            ServiceTask("measuring") { [loop] in
-                loop.send(.due(now: MonotonicClock.nowMilliseconds()))
-                try await loop.run()
-            },
-            ServiceTask("reading Docker") { [self] in
-                for await describing in requests { try await sample(describing) }
-            },
+            ServiceTask("measuring") { try await self.measure() },
+            ServiceTask("reading Docker") { try await self.read() },
         ]
+    }
+
+    /// Steps the machine until cancelled.
+    func measure() async throws {
+        loop.send(.due(now: MonotonicClock.nowMilliseconds()))
+        try await loop.run()
+    }
+
+    /// Takes the samples that the machine asks for, until cancelled. Apart from the machine, so that health answers while
+    /// Docker doesn't.
+    func read() async throws {
+        for await describing in requests { try await sample(describing) }
     }
 
     private func sample(_ describing: Bool) async throws {
