@@ -5,22 +5,22 @@ import Runtime
 struct LoadTable {
     let matrix: LoadMatrix
 
-    /// The rows: apps, Poise's services, the device.
+    /// The rows: the device, the apps, Poise's services.
     var table: Table {
-        var rows = matrix.apps.map { row("app", $0.app, "\($0.incarnation)", $0.score) }
+        var rows = [row("device", "", "", matrix.device)]
+        rows += matrix.apps.map { row("app", $0.app, "\($0.incarnation)", $0.score) }
         rows += matrix.services.map { row("service", $0.app, "", $0.score) }
-        rows.append(row("device", "", "", matrix.device))
         return Table(
             ["KIND", "NAME", "INCARNATION", "CPU %", "RAM %", "RAM", "DISK %", "NETWORK %"], rows,
             rightAligned: [2, 3, 4, 5, 6, 7])
     }
 
-    /// What 100 % is.
-    var capacity: String {
+    /// What the figures mean, in two lines.
+    var legend: String {
         let total = matrix.capacity
         return """
             100 % is \(Self.cores(total.cpuMillicores)), \(Self.bytes(total.ramBytes)) of memory, \
-            \(Self.rate(total.diskBytesPerSecond)) of disk, \(Self.rate(total.networkBytesPerSecond)) of network. \
+            \(Self.rate(total.diskBytesPerSecond)) of disk, \(Self.rate(total.networkBytesPerSecond)) of network.
             A dash is a figure that could not be had.
             """
     }

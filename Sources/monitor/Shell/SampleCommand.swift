@@ -31,7 +31,7 @@ struct SampleCommand: AsyncParsableCommand {
         } else {
             let shown = LoadTable(matrix: matrix)
             print(shown.table.text)
-            print(shown.capacity)
+            print(shown.legend)
         }
     }
 

@@ -18,7 +18,7 @@ struct Screen {
     }
 
     func show(_ frame: String) {
-        guard isTerminal else { return write(frame + "\n\n") }
+        guard isTerminal else { return append(frame + "\n") }
         let (rows, columns) = Self.size()
         write(Self.drawn(frame, rows: rows, columns: columns))
     }
@@ -27,8 +27,11 @@ struct Screen {
     static func drawn(_ frame: String, rows: Int, columns: Int) -> String {
         let lines = frame.split(separator: "\n", omittingEmptySubsequences: false).prefix(rows)
             .map { "\($0.prefix(columns))\u{1B}[K" }
-        return "\u{1B}[H" + lines.joined(separator: "\r\n") + "\u{1B}[J"
+        return "\u{1B}[H" + lines.joined(separator: "\n") + "\u{1B}[J"
     }
+
+    /// A line by itself, at once: whoever reads it waits for it.
+    func append(_ line: String) { write(line + "\n") }
 
     private static func size() -> (rows: Int, columns: Int) {
         var size = winsize()

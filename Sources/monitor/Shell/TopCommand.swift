@@ -41,14 +41,14 @@ struct TopCommand: AsyncParsableCommand {
                 for try await line in try await local.client.stream(request).successful().lines() {
                     let matrix: LoadMatrix = try JSON.decode(from: line)
                     if json {
-                        print(String(decoding: line, as: UTF8.self))
+                        screen.append(String(decoding: line, as: UTF8.self))
                     } else {
                         let shown = LoadTable(matrix: matrix)
-                        screen.show("\(shown.table.text)\n\n\(shown.capacity)\nCtrl-C ends.")
+                        screen.show("\(shown.table.text)\n\n\(shown.legend)")
                     }
                 }
             } catch let error as HTTPClientError {
-                if !json { screen.show("\(error). Waiting for the service; Ctrl-C ends.") }
+                if !json { screen.show("\(error).\nWaiting for the service; Ctrl-C ends.") }
             }
             try await Task.sleep(for: .seconds(1))
         }

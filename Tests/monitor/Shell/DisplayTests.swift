@@ -19,19 +19,19 @@ import Testing
         #expect(
             LoadTable(matrix: matrix).table.text == """
                 KIND     NAME     INCARNATION   CPU %  RAM %      RAM  DISK %  NETWORK %
+                device                         123.45  50.00  4.0 GiB    0.00          –
                 app      counter            3    7.39   0.10  8.1 MiB       –          –
                 service  gossip                     –   0.00      0 B       –          –
-                device                         123.45  50.00  4.0 GiB    0.00          –
                 """)
         #expect(
-            LoadTable(matrix: matrix).capacity.hasPrefix(
+            LoadTable(matrix: matrix).legend.hasPrefix(
                 "100 % is 1500 thousandths of a core, 8.0 GiB of memory, 50.0 MB/s of disk, 125 MB/s of network."))
     }
 
     @Test("A frame fits the screen and leaves nothing of the one before")
     func screen() {
         let frame = Screen.drawn("abcdef\ngh\nij", rows: 2, columns: 3)
-        #expect(frame == "\u{1B}[Habc\u{1B}[K\r\ngh\u{1B}[K\u{1B}[J")
+        #expect(frame == "\u{1B}[Habc\u{1B}[K\ngh\u{1B}[K\u{1B}[J")
     }
 
     @Test("A wrong setting is named with what is allowed")
