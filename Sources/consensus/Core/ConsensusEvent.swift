@@ -1,6 +1,6 @@
 public import Contracts
 
-/// One event with the moment, in milliseconds of this device's monotonic clock, at which it is taken up.
+/// One event with the moment, in milliseconds of this device's monotonic clock, at which it reached this process.
 public struct ConsensusEvent: Sendable {
     public enum Kind: Sendable {
         /// From planner.

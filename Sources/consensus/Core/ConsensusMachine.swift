@@ -32,7 +32,7 @@ public struct ConsensusMachine: StateMachine {
 
     private mutating func take(_ newHead: SiteHead, now: Int64) -> [ConsensusEffect] {
         if let flaw = newHead.flaw {
-            return [.count(.refused(reason: "head")), .log(.warning, "a head of no use: \(flaw)")]
+            return [.count(.refused(reason: "invalid-head")), .log(.warning, "a head of no use: \(flaw)")]
         }
         if newHead.genesis != head?.genesis || newHead.members != head?.members {
             let members = Set(newHead.members)
@@ -45,8 +45,8 @@ public struct ConsensusMachine: StateMachine {
     private mutating func take(_ message: SignedMessage, now: Int64) -> [ConsensusEffect] {
         if message.sender == own { return [] }
         guard message.kind == .election else { return [.count(.refused(reason: "kind"))] }
-        guard let head else { return [.count(.refused(reason: "no_head"))] }
-        guard head.members.contains(message.sender) else { return [.count(.refused(reason: "not_a_member"))] }
+        guard let head else { return [.count(.refused(reason: "no-head"))] }
+        guard head.members.contains(message.sender) else { return [.count(.refused(reason: "not-a-member"))] }
         let envelope: ElectionEnvelope
         do {
             envelope = try ElectionEnvelope(encoded: message.payload.bytes)
@@ -55,8 +55,8 @@ public struct ConsensusMachine: StateMachine {
                 .count(.refused(reason: "malformed")), .log(.debug, "a message of \(message.sender.short): \(error)"),
             ]
         }
-        guard envelope.genesis == head.genesis else { return [.count(.refused(reason: "other_genesis"))] }
-        guard envelope.engine == type(of: election).name else { return [.count(.refused(reason: "other_engine"))] }
+        guard envelope.genesis == head.genesis else { return [.count(.refused(reason: "other-genesis"))] }
+        guard envelope.engine == type(of: election).name else { return [.count(.refused(reason: "other-engine"))] }
         heard[message.sender] = now
         return forward(.message(from: message.sender, envelope.body), now: now)
     }

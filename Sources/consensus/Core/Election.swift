@@ -45,7 +45,7 @@ public struct ElectionConfiguration: Sendable {
     }
 }
 
-/// One event with the moment, in milliseconds of this device's monotonic clock, at which it is taken up.
+/// One event with the moment, in milliseconds of this device's monotonic clock, at which it reached this process.
 public struct ElectionEvent: Sendable {
     public enum Kind: Sendable {
         /// Where the chain stands. The first event; again whenever it changes.

@@ -45,7 +45,7 @@ struct ConsensusMachineTests {
             .blame(Blame(leader: Self.nodes[1], term: 0, height: 1)),
         ]
         let effects = kinds.flatMap { machine.step(ConsensusEvent(now: 5_000, $0)) }
-        #expect(effects == [.count(.refused(reason: "no_head"))])
+        #expect(effects == [.count(.refused(reason: "no-head"))])
         #expect(machine.leadership == Leadership(engine: "raft", term: 0, leader: nil))
     }
 
@@ -54,11 +54,11 @@ struct ConsensusMachineTests {
         _ = machine.step(ConsensusEvent(now: 0, .head(Self.head())))
         let request = RaftMessage.voteRequest(term: 1, height: 10)
         let cases: [(ConsensusEvent.Kind, String)] = [
-            (Self.message(request, from: Self.stranger), "not_a_member"),
-            (Self.message(request, genesis: .zero), "other_genesis"),
-            (Self.message(request, engine: "paxos"), "other_engine"),
+            (Self.message(request, from: Self.stranger), "not-a-member"),
+            (Self.message(request, genesis: .zero), "other-genesis"),
+            (Self.message(request, engine: "paxos"), "other-engine"),
             (Self.message([1, 2, 3], from: Self.nodes[1]), "malformed"),
-            (Self.message(.voteRequest(term: 1 << 40, height: 10)), "term_too_high"),
+            (Self.message(.voteRequest(term: 1 << 40, height: 10)), "term-too-high"),
         ]
         for (kind, reason) in cases {
             let effects = machine.step(ConsensusEvent(now: 1, kind))
@@ -74,7 +74,8 @@ struct ConsensusMachineTests {
         for members in [[], [Self.nodes[1], Self.nodes[0]], [Self.nodes[0], Self.nodes[0]]] {
             let head = SiteHead(genesis: Self.genesis, height: 1, members: members)
             #expect(head.flaw != nil)
-            #expect(machine.step(ConsensusEvent(now: 0, .head(head))).contains(.count(.refused(reason: "head"))))
+            #expect(
+                machine.step(ConsensusEvent(now: 0, .head(head))).contains(.count(.refused(reason: "invalid-head"))))
         }
         #expect(machine.head == nil)
     }
@@ -119,7 +120,7 @@ struct ConsensusMachineTests {
             try Self.sent(machine.step(ConsensusEvent(now: 900, preVote)))
                 == [.preVoteReply(term: 2, granted: false, current: 1)])
         let vote = Self.message(.voteRequest(term: 2, height: 10), from: Self.nodes[2])
-        #expect(machine.step(ConsensusEvent(now: 1_000, vote)).contains(.count(.refused(reason: "leader_alive"))))
+        #expect(machine.step(ConsensusEvent(now: 1_000, vote)).contains(.count(.refused(reason: "leader-alive"))))
         #expect(machine.leadership.term == 1)
         #expect(
             try Self.sent(machine.step(ConsensusEvent(now: 1_001, preVote)))

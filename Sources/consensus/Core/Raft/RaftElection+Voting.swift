@@ -13,7 +13,7 @@ extension RaftElection {
         }
         let highest = message.highestTerm
         guard highest <= Self.termLimit, highest <= record.term + Self.termLeapLimit else {
-            return refuse("term_too_high")
+            return refuse("term-too-high")
         }
         effects.append(.count(.received(type: message.type)))
         switch message {
@@ -30,17 +30,17 @@ extension RaftElection {
 
     /// Grants what it would grant to a vote request, and changes nothing.
     private mutating func preVoteRequest(from candidate: NodeID, term: UInt64, height: UInt64, now: Int64) {
-        guard isMember else { return refuse("not_voting") }
+        guard isMember else { return refuse("not-voting") }
         let granted = term > record.term && !hasLiveLeader(now: now) && isAbreast(height)
         send(.preVoteReply(term: term, granted: granted, current: record.term), to: candidate)
     }
 
     private mutating func voteRequest(from candidate: NodeID, term: UInt64, height: UInt64, now: Int64) {
-        guard isMember else { return refuse("not_voting") }
+        guard isMember else { return refuse("not-voting") }
         if term > record.term {
             // Without an answer and without taking over the term: whoever comes back from nowhere doesn't
             // disturb a leader that works.
-            guard !hasLiveLeader(now: now) else { return refuse("leader_alive") }
+            guard !hasLiveLeader(now: now) else { return refuse("leader-alive") }
             advance(to: term, now: now)
         }
         let free = record.vote == nil || record.vote == candidate
@@ -65,7 +65,7 @@ extension RaftElection {
         if let winner, winner != sender {
             effects.append(
                 .log(.warning, "\(sender.short) claims to lead in term \(term), which \(winner.short) won"))
-            return refuse("second_leader")
+            return refuse("second-leader")
         }
         guard !isDisowned else { return refuse("disowned") }
         follow(sender, now: now)

@@ -18,12 +18,12 @@ enum RaftMessage: ByteCodable, Hashable {
     /// For the metrics.
     var type: String {
         switch self {
-        case .preVoteRequest: "pre_vote_request"
-        case .preVoteReply: "pre_vote_reply"
-        case .voteRequest: "vote_request"
-        case .voteReply: "vote_reply"
+        case .preVoteRequest: "pre-vote-request"
+        case .preVoteReply: "pre-vote-reply"
+        case .voteRequest: "vote-request"
+        case .voteReply: "vote-reply"
         case .heartbeat: "heartbeat"
-        case .heartbeatReply: "heartbeat_reply"
+        case .heartbeatReply: "heartbeat-reply"
         }
     }
 
