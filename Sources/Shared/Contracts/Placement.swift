@@ -21,7 +21,8 @@ public struct MoveOrder: Codable, Hashable, Sendable {
     public var incarnation: UInt64
     /// The block that started it. With the app and incarnation it names the move.
     public var height: UInt64
-    /// Milliseconds that the move may take, by each device's own monotonic clock, from when it learned of it.
+    /// Milliseconds that the chain still gave the move in the placement's block. A device counts them down by its own
+    /// monotonic clock from when it learned of the move, and so gives up earlier the later it learned of it.
     public var deadline: Int64
 
     public init(to: NodeID, incarnation: UInt64, height: UInt64, deadline: Int64) {

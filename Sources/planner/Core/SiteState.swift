@@ -100,7 +100,7 @@ public struct SiteState: Sendable, Hashable {
                     let order = app.move.map {
                         MoveOrder(
                             to: $0.to, incarnation: $0.incarnation, height: $0.height,
-                            deadline: parameters.moveDeadline)
+                            deadline: max(0, $0.deadline - time))
                     }
                     return PlacedApp(
                         specification: app.specification, node: node, incarnation: app.incarnation,
