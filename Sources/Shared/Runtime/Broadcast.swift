@@ -33,28 +33,19 @@ public final class Broadcast<Value: Sendable>: Sendable {
     ///
     /// - Parameters:
     ///   - limit: values that may wait for the listener.
-    ///   - first: values that stand before. They were read earlier than the stream begins: where a value sent in
-    ///     between must not be missed, use ``subscribe(limit:after:)``.
+    ///   - first: values that stand before. They were read before the stream begins, so a sender and whoever
+    ///     subscribes need a lock of their own around both, or a value sent in between is missed.
     public func subscribe(limit: Int = 4_096, first: [Value] = []) -> AsyncStream<Value> {
-        subscribe(limit: limit) { first }
-    }
-
-    /// A stream of what `current` returns and then of what is sent from now on, without a gap between them.
-    ///
-    /// A sender must make a value current before it sends it; then no listener misses one. It may see one twice.
-    /// - Parameter current: called while nothing can be sent; it must not use this object.
-    public func subscribe(limit: Int = 4_096, after current: () -> [Value]) -> AsyncStream<Value> {
-        state.withLock { state in
-            let first = current()
-            let (stream, continuation) = AsyncStream.makeStream(
-                of: Value.self, bufferingPolicy: .bufferingOldest(limit + first.count))
-            for value in first { continuation.yield(value) }
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: Value.self, bufferingPolicy: .bufferingOldest(limit + first.count))
+        for value in first { continuation.yield(value) }
+        let id = state.withLock { state in
             state.next += 1
-            let id = state.next
-            state.listeners[id] = continuation
-            continuation.onTermination = { [weak self] _ in self?.leave(id) }
-            return stream
+            state.listeners[state.next] = continuation
+            return state.next
         }
+        continuation.onTermination = { [weak self] _ in self?.leave(id) }
+        return stream
     }
 
     private func leave(_ id: Int) {

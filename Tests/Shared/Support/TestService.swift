@@ -115,3 +115,10 @@ final class Gate: Sendable {
     /// Also returns when the task is cancelled.
     func wait() async { for await _ in stream {} }
 }
+
+/// What a server heard.
+final class Heard: Sendable {
+    private let texts = Mutex<[String]>([])
+    var all: [String] { texts.withLock { $0 } }
+    func add(_ text: String) { texts.withLock { $0.append(text) } }
+}
