@@ -20,6 +20,7 @@ final class PlannerService: Sendable {
     let gossipFeed: GossipFeed
     let consensusFeed: ConsensusFeed
 
+    private let snapshotInterval: UInt64
     private let loop = Mutex<PlannerLoop?>(nil)
     private let waitsFor = Mutex("gossip, which holds this node's key, has not answered yet")
     private let identified = Mutex<NodeID?>(nil)
@@ -27,9 +28,13 @@ final class PlannerService: Sendable {
     private let timers = Timers<PlannerTimer>()
     private let log = Logger(label: "planner")
 
+    /// - Parameter snapshotInterval: blocks between two snapshots: what a start may have to fold again.
     /// - Throws: `StorageError`.
-    init(settings: PlannerSettings, runDirectory: String, stateDirectory: String) throws {
+    init(
+        settings: PlannerSettings, runDirectory: String, stateDirectory: String, snapshotInterval: UInt64 = 500
+    ) throws {
         self.settings = settings
+        self.snapshotInterval = snapshotInterval
         store = try ChainStore(directory: stateDirectory)
         chain = try ChainReader(directory: stateDirectory)
         let client = HTTPClient()
@@ -67,7 +72,8 @@ final class PlannerService: Sendable {
         let node = try await identity()
         identified.withLock { $0 = node }
         let machine = try restore(here: node)
-        let loop = PlannerLoop(machine) { effect, loop in try await self.perform(effect, loop) }
+        // Weak: the loop belongs to this service.
+        let loop = PlannerLoop(machine) { [weak self] effect, loop in try await self?.perform(effect, loop) }
         self.loop.withLock { $0 = loop }
         tell(loop, .started)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -150,7 +156,7 @@ final class PlannerService: Sendable {
             if let state {
                 metrics.show(state, pool: pooled)
                 // Between two steps, all effects of the first are done: the store has every block of this state.
-                if state.height >= snapshot + ChainReplay.snapshotInterval {
+                if state.height >= snapshot + snapshotInterval {
                     try store.persist(snapshot: state.snapshot)
                     snapshot = state.height
                 }

@@ -4,9 +4,6 @@ import PlannerCore
 
 /// Reads a stored chain from its genesis, or from the newest snapshot, to its last block, with one block in memory at a time.
 enum ChainReplay {
-    /// Blocks between two snapshots: what a start may have to fold again.
-    static let snapshotInterval: UInt64 = 500
-
     /// - Returns: nil if no genesis is stored or not all its members have signed it.
     /// - Throws: `StorageError` for a block that doesn't fit: the file was changed from outside, or by another version.
     static func chain(
