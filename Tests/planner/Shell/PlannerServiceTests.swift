@@ -49,8 +49,12 @@ import Transport
         #expect(try answer.decode(SubmissionView.self).apps == ["counter"])
         let placed = try await phase(client, "counter", .placed)
         #expect(placed.node == "pi1" && placed.image == "poise/counter:1")
-        let placement: Placement = try await client.get("/placement/latest")
-        #expect(placement.here == bus.nodes[0].key.nodeID && placement.apps.map(\.specification.name) == ["counter"])
+        // The first placement after a start waits until the others had time to say where they stand.
+        let placement = try await eventually("a placement") {
+            let placement: Placement = try await client.get("/placement/latest")
+            return placement.apps.map(\.specification.name) == ["counter"] ? placement : nil
+        }
+        #expect(placement.here == bus.nodes[0].key.nodeID)
 
         let receipt = Receipt(app: "counter", incarnation: placed.incarnation, outcome: .running)
         for _ in 0..<2 {
