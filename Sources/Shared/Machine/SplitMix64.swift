@@ -29,8 +29,9 @@ public struct SplitMix64: RandomNumberGenerator, Sendable, Equatable {
 
     /// A number in the closed range.
     public mutating func next(in range: ClosedRange<Int>) -> Int {
-        let width = UInt64(bitPattern: Int64(range.upperBound - range.lowerBound))
+        // Wrapping: a range may hold more numbers than Int has positive ones.
+        let width = UInt64(bitPattern: Int64(range.upperBound &- range.lowerBound))
         if width == .max { return Int(truncatingIfNeeded: next()) }
-        return range.lowerBound + Int(next(below: width + 1))
+        return range.lowerBound &+ Int(truncatingIfNeeded: next(below: width + 1))
     }
 }

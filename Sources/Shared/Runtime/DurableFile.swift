@@ -7,8 +7,10 @@ public struct DurableFile: Sendable {
     public init(path: String) { self.path = path }
 
     /// The content, or nil if the file does not exist.
-    /// - Throws: ``FileError``.
-    public func read() throws -> [UInt8]? {
+    ///
+    /// - Parameter limit: bytes at most.
+    /// - Throws: ``FileError``, with `EFBIG` for a larger file.
+    public func read(limit: Int = 64 << 20) throws -> [UInt8]? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         if file < 0 {
             if errno == ENOENT { return nil }
@@ -24,25 +26,37 @@ public struct DurableFile: Sendable {
                 throw FileError("read", path)
             }
             if count == 0 { return bytes }
+            guard bytes.count + count <= limit else { throw FileError("read", path, code: EFBIG) }
             bytes += buffer[..<count]
         }
     }
 
-    /// Replaces the content. On return it is on the disk: file synced, renamed into place, folder synced.
-    /// - Throws: ``FileError``; the old content then still stands.
+    /// Replaces the content. On return it is on the disk: file synced, renamed into place, folder synced. Only its owner
+    /// may read it. One writer at a time.
+    ///
+    /// - Throws: ``FileError``; the old content then still stands, unless it was the folder's sync that failed: then
+    ///   which of both a crash leaves is open.
     public func write(_ bytes: [UInt8]) throws {
         let draft = path + ".new"
-        let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        // A draft that a crash has left may have other permissions, or be a link that somebody has planted.
+        guard unlink(draft) == 0 || errno == ENOENT else { throw FileError("remove", draft) }
+        let file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw FileError("write", draft) }
         do {
-            try Self.writeAll(bytes, to: file, path: draft)
-            guard fsync(file) == 0 else { throw FileError("sync", draft) }
+            do {
+                try Self.writeAll(bytes, to: file, path: draft)
+                guard fsync(file) == 0 else { throw FileError("sync", draft) }
+            } catch {
+                close(file)
+                throw error
+            }
+            guard close(file) == 0 else { throw FileError("close", draft) }
+            guard rename(draft, path) == 0 else { throw FileError("rename", draft) }
         } catch {
-            close(file)
+            // It holds room that a full disk needs.
+            unlink(draft)
             throw error
         }
-        guard close(file) == 0 else { throw FileError("close", draft) }
-        guard rename(draft, path) == 0 else { throw FileError("rename", draft) }
         try Self.syncFolder(of: path)
     }
 

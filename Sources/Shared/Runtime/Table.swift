@@ -1,13 +1,18 @@
-/// Columns for people.
+/// Columns for people, on a terminal.
 public struct Table: Sendable {
     private let header: [String]
     private let rows: [[String]]
     private let rightAligned: Set<Int>
 
-    /// - Parameter rightAligned: columns of numbers, from 0.
+    /// - Parameters:
+    ///   - rows: a cell that a row lacks is empty. Control characters are shown as `?`: names come from other devices,
+    ///     and must not command the terminal.
+    ///   - rightAligned: columns of numbers, from 0.
     public init(_ header: [String], _ rows: [[String]], rightAligned: Set<Int> = []) {
         self.header = header
-        self.rows = rows
+        self.rows = rows.map { row in
+            header.indices.map { $0 < row.count ? Self.printable(row[$0]) : "" }
+        }
         self.rightAligned = rightAligned
     }
 
@@ -25,5 +30,15 @@ public struct Table: Sendable {
             while line.last == " " { line.removeLast() }
             return line
         }.joined(separator: "\n")
+    }
+
+    private static func printable(_ text: String) -> String {
+        var shown = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            let isControl = [.control, .format, .lineSeparator, .paragraphSeparator].contains(
+                scalar.properties.generalCategory)
+            shown.append(isControl ? "?" : scalar)
+        }
+        return String(shown)
     }
 }
