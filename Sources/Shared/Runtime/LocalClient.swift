@@ -27,16 +27,18 @@ public struct LocalClient: Sendable {
     /// - Throws: ``Problem`` as the service tells it; ``ServiceUnreachable``.
     @discardableResult
     public func send(
-        _ method: String, _ path: String, body: [UInt8] = [], timeout: Duration = .seconds(30)
+        _ method: String, _ path: String, body: [UInt8] = [], type: String = "application/json",
+        timeout: Duration = .seconds(30)
     ) async throws -> ClientResponse {
-        try await response(method, path, body: body, timeout: timeout).successful()
+        try await response(method, path, body: body, type: type, timeout: timeout).successful()
     }
 
     /// The answer, whatever its status.
     public func response(
-        _ method: String, _ path: String, body: [UInt8] = [], timeout: Duration = .seconds(30)
+        _ method: String, _ path: String, body: [UInt8] = [], type: String = "application/json",
+        timeout: Duration = .seconds(30)
     ) async throws -> ClientResponse {
-        let headers = body.isEmpty ? [] : [(name: "Content-Type", value: "application/json")]
+        let headers = body.isEmpty ? [] : [(name: "Content-Type", value: type)]
         let request = ClientRequest(method, .unix(socket), path, headers: headers, body: body, timeout: timeout)
         do { return try await client.send(request) } catch let error as HTTPClientError {
             throw ServiceUnreachable(service: service, socket: socket, reason: error)
