@@ -13,7 +13,9 @@ final class ConsensusClient: Sendable {
     private struct State {
         var head: SiteHead?
         var blames: [Blame] = []
-        var isDue = false
+        /// What consensus has not heard since it was last connected.
+        var isHeadDue = false
+        var dueBlames: [Blame] = []
     }
 
     private let client: HTTPClient
@@ -34,6 +36,7 @@ final class ConsensusClient: Sendable {
     func tell(_ head: SiteHead) {
         state.withLock { state in
             state.head = head
+            state.isHeadDue = true
             state.blames.removeAll { $0.height + UInt64(Self.blameLimit) < head.height }
         }
         wake.yield()
@@ -41,24 +44,38 @@ final class ConsensusClient: Sendable {
 
     func tell(_ blame: Blame) {
         state.withLock { state in
-            state.blames.append(blame)
-            if state.blames.count > Self.blameLimit { state.blames.removeFirst() }
+            for list in [\State.blames, \State.dueBlames] {
+                state[keyPath: list].append(blame)
+                if state[keyPath: list].count > Self.blameLimit { state[keyPath: list].removeFirst() }
+            }
         }
         wake.yield()
     }
 
-    /// Tells everything again; consensus may have been restarted.
-    func repeatAll() { wake.yield() }
+    /// Tells everything again: consensus may have been restarted.
+    func repeatAll() {
+        state.withLock { state in
+            state.isHeadDue = state.head != nil
+            state.dueBlames = state.blames
+        }
+        wake.yield()
+    }
 
     /// Tells what there is to tell, until the task is cancelled.
     func tellAll() async {
         for await _ in wakes {
-            let (head, blames) = state.withLock { ($0.head, $0.blames) }
+            let (head, blames) = state.withLock { state in
+                defer {
+                    state.isHeadDue = false
+                    state.dueBlames = []
+                }
+                return (state.isHeadDue ? state.head : nil, state.dueBlames)
+            }
             do {
                 if let head { try await send("PUT", "/head", head) }
                 for blame in blames { try await send("POST", "/blame", blame) }
             } catch {
-                // The feed's reconnection repeats it.
+                // What was lost is told again when its feed is connected again.
                 metrics.dropped("head")
                 log.debug("consensus was not told: \(error)")
             }

@@ -1,14 +1,12 @@
 import Contracts
 import Runtime
-import Synchronization
 import Transport
 
-/// gossip → planner: the messages that the chain is made of, and when each node was last heard.
+/// gossip → planner: the messages that the chain is made of.
 final class GossipFeed: Sendable {
     static let kinds: [MessageKind] = [.report, .genesis, .status, .proposal, .vote, .blocks, .transaction]
 
     private let reader: FeedReader<FeedMessage>
-    private let heard = Mutex<[NodeID: Int64]>([:])
 
     init(client: HTTPClient, runDirectory: String) {
         let kinds = Self.kinds.map(\.name).joined(separator: ",")
@@ -20,20 +18,7 @@ final class GossipFeed: Sendable {
 
     var check: HealthCheck { reader.check }
 
-    /// Milliseconds since a message of `node` arrived; nil if none has.
-    func silence(of node: NodeID) -> Int64? {
-        heard.withLock { $0[node] }.map { max(0, MonotonicClock.nowMilliseconds() - $0) }
-    }
-
     func follow(_ each: @Sendable (SignedMessage) async -> Void) async throws {
-        try await reader.follow { line in
-            self.heard.withLock { heard in
-                // Bounded: who isn't a member can't fill it.
-                if heard[line.message.sender] != nil || heard.count < Genesis.memberLimit {
-                    heard[line.message.sender] = MonotonicClock.nowMilliseconds()
-                }
-            }
-            await each(line.message)
-        }
+        try await reader.follow { await each($0.message) }
     }
 }

@@ -63,10 +63,8 @@ struct PlannerHealth: Sendable {
     private func quorum(_ agreement: AgreementStatus?, _ state: SiteState) -> HealthCheck {
         let silence = service.sinceCommit
         guard silence > max(Self.patience, 5 * state.parameters.blockInterval) else { return HealthCheck(.pass) }
-        let silent = state.members.filter { service.gossipFeed.silence(of: $0.id) ?? .max > Self.patience }
-        let names = silent.isEmpty ? "" : "; not heard: \(silent.map(\.name).sorted().joined(separator: ", "))"
         return HealthCheck(
-            .warn, "no block for \(silence / 1_000) s. \(agreement?.standstill ?? "Agreement has not begun")\(names)")
+            .warn, "no block for \(silence / 1_000) s. \(agreement?.standstill ?? "Agreement has not begun")")
     }
 
     private func membership(_ state: SiteState) -> HealthCheck {

@@ -76,7 +76,10 @@ struct PlannerRoutes {
     }
 
     private func submit(_ request: Request) async throws -> Response {
-        let submissions = try await request.json([Submission].self, limit: Self.submissionLimit)
+        let isCompose = request.headers[.contentType]?.contains("yaml") == true
+        let submissions =
+            isCompose
+            ? try await compose(request) : try await request.json([Submission].self, limit: Self.submissionLimit)
         for submission in submissions {
             guard let problem = AppLimits.problem(submission.specification) else { continue }
             throw Problem(400, "bad-app", "the app \"\(submission.specification.name.prefix(80))\": \(problem)")
@@ -84,6 +87,17 @@ struct PlannerRoutes {
         let core = try service.core()
         try await service.requests.ask(timeout: Self.patience) { service.tell(core, .submit($0, submissions)) }
         return try Response.json(SubmissionView(apps: submissions.map(\.specification.name)), status: .created)
+    }
+
+    /// A Compose file as it is; `file` in the query is its name for messages, `on` the node for the first placement.
+    private func compose(_ request: Request) async throws -> [Submission] {
+        let bytes = try await request.bytes(limit: ComposeFile.byteLimit)
+        do throws(ComposeRefusal) {
+            let apps = try ComposeFile.read(bytes, name: String((request.text("file") ?? "the file").prefix(255)))
+            return apps.map { Submission(specification: $0, on: request.text("on")) }
+        } catch {
+            throw Problem(400, "invalid-compose-file", error.description)
+        }
     }
 
     private func remove(_ name: String) async throws -> Response {

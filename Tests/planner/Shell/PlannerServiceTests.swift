@@ -121,6 +121,13 @@ import Transport
             #expect(
                 problem.status == status && problem.code == code, "\(method) \(path) \(body.prefix(80)): \(problem)")
         }
+        let compose = try await client.response(
+            "POST", "/apps?file=my%20site.yaml&on=pi1",
+            body: Array("services: {a: {image: i, build: .}, b: {image: i, restart: x}}".utf8), type: "application/yaml"
+        )
+        let refused: Problem = try compose.decode()
+        #expect(refused.code == "invalid-compose-file" && refused.status == 400)
+        #expect(refused.detail.split(separator: "\n").count == 2 && refused.detail.contains("(my site.yaml:1)"))
         var large = AppSpecification(name: "large", image: "i")
         for index in 0..<100 { large.environment["V\(index)"] = String(repeating: "x", count: 1_000) }
         let body = String(decoding: try JSON.encode([Submission(specification: large)]), as: UTF8.self)
@@ -130,6 +137,7 @@ import Transport
         let metrics = String(decoding: try await client.send("GET", "/metrics").body, as: UTF8.self)
         #expect(metrics.contains("poise_planner_refused_total{reason=\"invalid-json\"} 3"))
         #expect(metrics.contains("poise_planner_refused_total{reason=\"unknown-node\"} 1"))
+        #expect(metrics.contains("poise_planner_refused_total{reason=\"invalid-compose-file\"} 1"))
         for part in [running] + parts { await part.stop() }
     }
 

@@ -4,6 +4,15 @@ import PlannerCore
 import Runtime
 import Transport
 
+/// What is sent to submit apps.
+struct SubmissionRequest {
+    var path: String
+    var type: String
+    var body: [UInt8]
+    /// The apps' names, for when the site took them without saying so yet.
+    var names: () throws -> [String]
+}
+
 /// Submits apps and follows them until they run, telling on standard error what happens and what is waited for.
 struct Progress {
     private static let interval = Duration.milliseconds(300)
@@ -11,13 +20,13 @@ struct Progress {
     private static let quiet = Duration.seconds(4)
 
     let client: LocalClient
-    let names: [String]
     let patience: Duration
+    /// The apps that were submitted.
+    private(set) var names: [String] = []
     private let start = ContinuousClock.now
 
-    init(client: LocalClient, names: [String], patience: Duration) {
+    init(client: LocalClient, patience: Duration) {
         self.client = client
-        self.names = names
         self.patience = patience
     }
 
@@ -31,11 +40,12 @@ struct Progress {
 
     /// - Parameter waiting: tries again while the site isn't founded.
     /// - Throws: `Problem`, as planner tells it.
-    func submit(_ body: [UInt8], waiting: Bool) async throws {
+    mutating func submit(_ request: SubmissionRequest, waiting: Bool) async throws {
         var told = ""
         while true {
             do {
-                try await client.send("POST", "/apps", body: body)
+                let answer = try await client.send("POST", request.path, body: request.body, type: request.type)
+                names = try answer.decode(SubmissionView.self).apps
                 say("submitted \(names.joined(separator: ", "))")
                 return
             } catch let problem as Problem where waiting && !isOver {
@@ -46,6 +56,7 @@ struct Progress {
                     try await Task.sleep(for: .seconds(1))
                 case "not-committed", "no-answer":
                     // The site has it and may commit it later: follow it.
+                    names = try request.names()
                     say("waiting: \(problem.detail)")
                     return
                 default: throw problem

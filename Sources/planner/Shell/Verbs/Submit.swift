@@ -48,11 +48,9 @@ struct Submit: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let specifications = try file.map(Self.read) ?? [try app.specification()]
-        let submissions = specifications.map { Submission(specification: $0, on: on) }
         let client = try LocalClient("planner", common)
-        let progress = Progress(client: client, names: specifications.map(\.name), patience: .seconds(timeout))
-        try await progress.submit(try JSON.encode(submissions), waiting: wait)
+        var progress = Progress(client: client, patience: .seconds(timeout))
+        try await progress.submit(try file.map { try Self.read($0, on: on) } ?? single(), waiting: wait)
         if wait { try await progress.waitUntilRunning() }
         let apps = try await progress.apps()
         if json {
@@ -65,8 +63,40 @@ struct Submit: AsyncParsableCommand {
         }
     }
 
-    private static func read(_ path: String) throws -> [AppSpecification] {
+    private func single() throws -> SubmissionRequest {
+        let app = try app.specification()
+        return SubmissionRequest(
+            path: "/apps", type: "application/json",
+            body: try JSON.encode([Submission(specification: app, on: on)]), names: { [app.name] })
+    }
+
+    /// The file as it is: the service reads it, so that what is wrong with it is counted there.
+    private static func read(_ path: String, on node: String?) throws -> SubmissionRequest {
         let name = path == "-" ? "standard input" : path
+        let bytes = try read(path, name: name)
+        // Without a body there is no type either, and an empty file would be taken for empty JSON.
+        let body = bytes.isEmpty ? [0x0A] : bytes
+        let query = [("file", name)] + (node.map { [("on", $0)] } ?? [])
+        return SubmissionRequest(
+            path: "/apps?" + query.map { "\($0)=\(Self.escaped($1))" }.joined(separator: "&"),
+            type: "application/yaml", body: body,
+            names: { try ComposeFile.read(bytes, name: name).map(\.name) })
+    }
+
+    /// Percent-encoded for a query (RFC 3986).
+    private static func escaped(_ text: String) -> String {
+        var escaped = ""
+        for byte in text.utf8 {
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E:
+                escaped.unicodeScalars.append(Unicode.Scalar(byte))
+            default: escaped += "%" + Hex.encode([byte]).uppercased()
+            }
+        }
+        return escaped
+    }
+
+    private static func read(_ path: String, name: String) throws -> [UInt8] {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw ValueProblem(
@@ -87,7 +117,7 @@ struct Submit: AsyncParsableCommand {
             if count == 0 { break }
             bytes += chunk.prefix(count)
         }
-        return try ComposeFile.read(bytes, name: name)
+        return bytes
     }
 }
 
