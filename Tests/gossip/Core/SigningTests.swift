@@ -87,17 +87,19 @@ import Testing
                 } else {
                     let step: VoteStep = random.next(in: 0...1) == 0 ? .prevote : .precommit
                     let block = random.next(in: 0...2) == 0 ? nil : block(random.next(in: 1...2))
-                    switch device.sign(.vote, vote(height, round, step, block), until: until) {
+                    let ledger = device.ledger
+                    let answer = device.sign(.vote, vote(height, round, step, block), until: until)
+                    if device.ledger != ledger {
+                        // from here on it may leave, also after a crash
+                        let now = (height, round, step.rawValue)
+                        #expect(now > newest, "seed \(seed): a vote back in time")
+                        newest = now
+                    }
+                    switch answer {
                     case .signed:
                         signed += 1
-                        let place = Array("\(height) \(round) \(step)".utf8)
-                        if let before = votes.updateValue(block, forKey: place) {
-                            #expect(before == block, "seed \(seed): two votes in one step")
-                        } else {
-                            let now = (height, round, step.rawValue)
-                            #expect(now > newest, "seed \(seed): a vote back in time")
-                            newest = now
-                        }
+                        let before = votes.updateValue(block, forKey: Array("\(height) \(round) \(step)".utf8))
+                        if let before { #expect(before == block, "seed \(seed): two votes in one step") }
                     case .problem(let problem):
                         refused += 1
                         #expect(problem.status == 409 && problem.code == "conflicting-vote", "seed \(seed)")
