@@ -39,15 +39,24 @@ def compose(**services):
     return json.dumps({"services": services})
 
 
-def ballast(megabytes, port, **more):
+def demo_app(command, port, load, **more):
+    return {"image": "poise/demo:dev", "command": command, "environment": {"LOAD": str(load)},
+            "ports": [f"{port}:8000"], **more}
+
+
+def ballast(megabytes, port, load=0):
     """An app that holds incompressible memory and a file it has written, and tells both their digests."""
-    return {"image": "poise/demo:dev", "command": ["ballast", str(megabytes)], "environment": {"PORT": str(port)},
-            "ports": [f"{port}:{port}"], **more}
+    return demo_app(["ballast", str(megabytes)], port, load)
 
 
 def counter(port, load=0, **more):
-    return {"image": "poise/demo:dev", "command": ["counter"], "environment": {"PORT": str(port), "LOAD": str(load)},
-            "ports": [f"{port}:{port}"], **more}
+    """An app whose count is in memory alone."""
+    return demo_app(["counter"], port, load, **more)
+
+
+def loader(port, load, **more):
+    """An app that burns `load` percent of a core."""
+    return demo_app(["burner"], port, load, **more)
 
 
 def where(site, app):
@@ -62,10 +71,20 @@ def alive(site):
     return next(d for d in site.devices if not getattr(d, "down", False))
 
 
-def ask(site, app, port, method="GET"):
+def ask(site, app, port, path="/", method="GET"):
     """What the app says over HTTP, asked on the device that runs it."""
-    device = site[where(site, app)]
-    return json.loads(device.exec("curl", "-s", "--max-time", "5", "-X", method, f"http://127.0.0.1:{port}/").stdout)
+    def answer():
+        device = site[where(site, app)]
+        return json.loads(device.exec("curl", "-sf", "--max-time", "10", "-X", method,
+                                      f"http://127.0.0.1:{port}{path}").stdout)
+    # A POST is not repeated: it would count twice.
+    return answer() if method == "POST" else wait_until(f"{app} answers", answer, 60)
+
+
+def move_of(site, apps):
+    """Waits for a finished move of one of the apps."""
+    return wait_until(f"a move of {' or '.join(apps)}",
+                      lambda: next((m for m in site.moves() if m["app"] in apps and m["outcome"] == "moved"), None), 120)
 
 
 def single_copy(site, app, seconds=60):
@@ -79,5 +98,5 @@ def single_copy(site, app, seconds=60):
 
 def remove(site, *apps):
     for app in apps:
-        alive(site).service("planner", "remove", app, check=False)
+        alive(site).service("planner", "remove", app)
     wait_until("removed apps run nowhere", lambda: not any(site.copies(app) for app in apps), 60)

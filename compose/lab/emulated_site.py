@@ -149,11 +149,20 @@ class Site:
 
     def apps(self, device=None):
         """{name: row} as planner tells it."""
-        return {row["app"]: row for row in (device or self.devices[0]).json("planner", "apps")}
+        return {row["name"]: row for row in (device or self.devices[0]).json("planner", "apps")}
 
     def moves(self):
-        """Every device's outgoing moves, as their sources tell them."""
-        return [row for d in self.devices for row in d.json("migrator", "moves") if row["from"] == d.name]
+        """Every device's outgoing moves, as their sources tell them, with names for keys."""
+        names = {row["id"]: row["name"] for row in self.devices[0].json("planner", "nodes")}
+        rows = []
+        for device in self.devices:
+            for row in device.json("migrator", "moves"):
+                if row["direction"] == "outgoing":
+                    measures = row["measures"]
+                    rows.append({**row, "from": names[row["from"]], "to": names[row["to"]],
+                                 "downtimeMs": measures.get("downtime"),
+                                 "bytes": sum(value for key, value in measures.items() if key.endswith("Bytes"))})
+        return rows
 
     def copies(self, app):
         """[(device, container)] of every running copy of an app."""

@@ -1,0 +1,187 @@
+"""What the site promises, one scenario each, on four devices with real engines."""
+
+import json
+
+from emulated_site import SERVICES, CommandFailed, wait_until
+from fixture import ask, ballast, compose, counter, loader, move_of, remove, single_copy, where
+
+
+def moved_state(site):
+    """What an app holds in memory and has written arrives byte for byte"""
+    site.submit(site.devices[0], compose(heavy=ballast(48, 9011, load=30), light=loader(9012, 15)), on="pi2")
+    for app in ("heavy", "light"):
+        where(site, app)
+    before = ask(site, "heavy", 9011, "/digest"), ask(site, "heavy", 9011, "/file")
+    move = move_of(site, ("heavy",))
+    single_copy(site, "heavy")
+    after = ask(site, "heavy", 9011, "/digest"), ask(site, "heavy", 9011, "/file")
+    assert after == before, f"{before} became {after}"
+    assert move["from"] == "pi2" and where(site, "heavy") != "pi2"
+    remove(site, "heavy", "light")
+
+
+def crash(service):
+    """A scenario: kill -9 of one service on source and target while an app moves."""
+    def scenario(site):
+        app, other, port = f"{service}-a", f"{service}-b", 9100 + 2 * SERVICES.index(service)
+        site.submit(site.devices[0], compose(**{app: counter(port, load=30), other: loader(port + 1, 20)}), on="pi1")
+        for name in (app, other):
+            where(site, name)
+        for _ in range(5):
+            ask(site, app, port, "/", "POST")
+        before = {name: ask(site, name, p)["boot"] for name, p in ((app, port), (other, port + 1))}
+        row = wait_until(f"{app} begins to move", lambda: moving(site, (app, other)), 90, every=0.1)
+        for name in (row["node"], row["target"]):
+            site[name].kill_service(service)
+        for name in (app, other):
+            single_copy(site, name, 180)
+        assert ask(site, app, port)["count"] == 5, "the counter's memory was lost"
+        after = {name: ask(site, name, p)["boot"] for name, p in ((app, port), (other, port + 1))}
+        assert after == before, f"an app was started anew: {before} became {after}"
+        wait_until("all devices hold the same chain", site.common_head, 60)
+        remove(site, app, other)
+    scenario.__name__ = f"crash_of_{service}"
+    scenario.__doc__ = f"kill -9 of {service} on both ends of a move: nothing lost, one copy at the end"
+    return scenario
+
+
+def moving(site, names):
+    return next((row for name, row in site.apps().items() if name in names and row.get("target")), None)
+
+
+def cut_and_heal(site):
+    """A device that is cut off and healed finds its way back: one chain, one copy of each app"""
+    site.submit(site.devices[0], compose(lonely=counter(9201)), on="pi4")
+    where(site, "lonely")
+    height = site.common_head()[0]
+    site.lab("cut", "pi4")
+    rest = site["pi1"]
+    wait_until("the other three go on committing blocks",
+               lambda: json.loads(rest.get("planner", "/chain/head"))["height"] > height + 5, 90)
+    wait_until("the lost device's app runs elsewhere", lambda: moved_away(site, rest), 120)
+    site.lab("heal")
+    wait_until("all four hold the same chain again", site.common_head, 90)
+    single_copy(site, "lonely", 120)
+    remove(site, "lonely")
+
+
+def moved_away(site, device):
+    row = site.apps(device).get("lonely")
+    return row and row["phase"] == "running" and row.get("node") not in (None, "pi4")
+
+
+def failed_restore(site):
+    """An app whose restore fails at the target resumes at the source with its memory"""
+    for name in ("pi1", "pi2", "pi4"):
+        # A file that the app needs is on pi3 alone: elsewhere the restore can't work.
+        site[name].exec("rm", "-rf", "/srv/only-here")
+    site["pi3"].exec("sh", "-c", "mkdir -p /srv/only-here && echo here > /srv/only-here/file")
+    app = counter(9301, load=30, volumes=["/srv/only-here:/only-here"])
+    site.submit(site.devices[0], compose(rooted=app, ballast=loader(9302, 20, labels={"poise.move": "never"})), on="pi3")
+    for name in ("rooted", "ballast"):
+        where(site, name)
+    for _ in range(3):
+        ask(site, "rooted", 9301, "/", "POST")
+    before = ask(site, "rooted", 9301)
+    refused = wait_until("a move of the app is refused", lambda: outcome(site, "rooted", "refused"), 120)
+    assert refused["reason"], "a refusal says why"
+    single_copy(site, "rooted", 90)
+    assert where(site, "rooted") == "pi3"
+    after = ask(site, "rooted", 9301)
+    assert after == before, f"{before} became {after}"
+    remove(site, "rooted", "ballast")
+
+
+def outcome(site, app, wanted):
+    return next((m for m in site.moves() if m["app"] == app and m["outcome"] == wanted), None)
+
+
+def replaced_service(site):
+    """Replacing one service's image leaves the other four and the apps alone"""
+    site.submit(site.devices[0], compose(witness=counter(9401)), on="pi2")
+    where(site, "witness")
+    boot = ask(site, "witness", 9401)["boot"]
+    device = site["pi2"]
+    pids = {service: device.pid(f"poise-{service}") for service in SERVICES}
+    device.exec("docker", "tag", "poise/planner:dev", "poise/planner:next")
+    device.install(site.count, tags={"planner": "next"})
+    wait_until("the new planner commits blocks with the others", site.common_head, 60)
+    now = {service: device.pid(f"poise-{service}") for service in SERVICES}
+    assert now["planner"] != pids["planner"], "planner was not replaced"
+    same = [service for service in SERVICES if service != "planner"]
+    assert {s: now[s] for s in same} == {s: pids[s] for s in same}, f"others were restarted: {pids} became {now}"
+    single_copy(site, "witness")
+    assert ask(site, "witness", 9401)["boot"] == boot
+    remove(site, "witness")
+
+
+def completed_app(site):
+    """An app that exits 0 is completed"""
+    site.submit(site.devices[0], compose(brief={"image": "poise/demo:dev", "command": ["true"]}))
+    wait_until("the app is completed", lambda: site.apps()["brief"]["phase"] == "completed", 60)
+    remove(site, "brief")
+
+
+def bad_submissions(site):
+    """A bad Compose file, a duplicate name and an unknown image get clear errors and disturb nothing"""
+    device = site.devices[0]
+    height = site.common_head()[0]
+    cases = {
+        "unsupported key": ({"services": {"web": {"image": "x", "build": "."}}}, "build"),
+        "label out of range": ({"services": {"web": {"image": "x", "labels": {"poise.move": "sometimes"}}}}, "poise.move"),
+        "no services": ({"services": {}}, "services"),
+    }
+    for what, (document, named) in cases.items():
+        try:
+            site.submit(device, json.dumps(document))
+        except CommandFailed as error:
+            assert named in error.output, f"{what}: the error doesn't name {named}: {error.output}"
+        else:
+            raise AssertionError(f"{what} was accepted")
+    site.submit(device, compose(twin=counter(9501)))
+    where(site, "twin")
+    try:
+        site.submit(device, compose(twin=counter(9502)))
+    except CommandFailed as error:
+        assert "twin" in error.output
+    else:
+        raise AssertionError("a duplicate name was accepted")
+    site.submit(device, compose(ghost={"image": "nowhere/ghost:1"}))
+    row = wait_until("the app without an image fails", lambda: failed(site, "ghost"), 120)
+    assert "ghost" in row["reason"] or "image" in row["reason"], row
+    single_copy(site, "twin")
+    assert site.common_head()[0] > height
+    remove(site, "twin", "ghost")
+
+
+def failed(site, app):
+    row = site.apps()[app]
+    return row if row["phase"] == "failed" else None
+
+
+def chain_verifies(site):
+    """Every device's chain verifies from its genesis"""
+    for device in site.devices:
+        device.service("planner", "chain", "verify")
+
+
+def power_cut(site):
+    """A device that loses power: its apps run elsewhere, and it comes back without a second copy"""
+    site.submit(site.devices[0], compose(orphan=counter(9601)), on="pi4")
+    where(site, "orphan")
+    site.lab("kill", "pi4")
+    site["pi4"].down = True
+    rest = site["pi1"]
+    wait_until("the app runs elsewhere",
+               lambda: (lambda row: row["phase"] == "running" and row["node"] != "pi4")(site.apps(rest)["orphan"]), 120)
+    site.lab("boot", "pi4")
+    site["pi4"].down = False
+    wait_until("all four hold the same chain again", site.common_head, 120)
+    single_copy(site, "orphan", 120)
+    remove(site, "orphan")
+
+
+TESTS = [
+    moved_state, *(crash(service) for service in SERVICES), failed_restore, completed_app, bad_submissions,
+    replaced_service, cut_and_heal, power_cut, chain_verifies,
+]
