@@ -79,7 +79,7 @@ class Device:
     def get(self, service, path):
         """The body of a GET on a service's socket, which is reached through the mount that its process has."""
         socket = f"/proc/{self.pid('poise-' + service)}/root/run/poise/{service}.sock"
-        return self.exec("curl", "-s", "--max-time", "10", "--unix-socket", socket, f"http://poise{path}").stdout
+        return self.exec("curl", "-sf", "--max-time", "10", "--unix-socket", socket, f"http://poise{path}").stdout
 
     def kill_service(self, name):
         """kill -9 of a service's process, as a crash: Docker's own kill would count as a stop by hand."""
@@ -149,7 +149,8 @@ class Site:
 
     def apps(self, device=None):
         """{name: row} as planner tells it."""
-        return {row["name"]: row for row in (device or self.devices[0]).json("planner", "apps")}
+        rows = (device or self.devices[0]).json("planner", "apps")
+        return {row["name"]: {"node": None, "target": None, **row} for row in rows}
 
     def moves(self):
         """Every device's outgoing moves, as their sources tell them, with names for keys."""
