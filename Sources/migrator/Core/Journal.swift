@@ -167,7 +167,10 @@ public struct MoveMeasures: Codable, Hashable, Sendable {
 /// A move as `GET /moves` shows it.
 public struct MoveRecord: Codable, Hashable, Sendable {
     public enum Direction: String, Codable, Sendable { case outgoing, incoming }
-    public enum Outcome: String, Codable, Sendable, CaseIterable { case inProgress, moved, refused, abandoned }
+    public enum Outcome: String, Codable, Sendable, CaseIterable {
+        case inProgress = "in-progress"
+        case done, refused, abandoned
+    }
 
     public var app: String
     public var incarnation: UInt64

@@ -34,9 +34,9 @@ public enum Operation: Hashable, Sendable {
     /// Make and start the app anew; get its image from here, a registry or a peer. `.refused` if it can't run here.
     case start(PlacedApp, peers: [PlacedNode])
     /// Start the copy again, which ended.
-    case restart(copy: String)
-    case freeze(copy: String)
-    case thaw(copy: String)
+    case restart(Copy)
+    case freeze(Copy)
+    case thaw(Copy)
     /// Give a copy another name, frozen with its memory, or ended if it is in the way of what comes.
     case setAside(Copy, ended: Bool)
     /// End the copies after `grace` seconds and remove them; with `volumes` those that Poise made for the app too.

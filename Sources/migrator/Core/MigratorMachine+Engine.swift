@@ -88,7 +88,7 @@ extension MigratorMachine {
         case .start(let placed, _): concludeStart(placed, outcome)
         case .remove(_, let copies, _, _):
             if case .done = outcome, let index = journal.outgoing.firstIndex(where: { $0.isRemoved(with: copies) }) {
-                return close(index, .moved)
+                return close(index, .done)
             }
             concludeUpkeep(app, outcome)
         case .restart, .freeze, .thaw, .setAside: concludeUpkeep(app, outcome)
@@ -114,7 +114,7 @@ extension MigratorMachine {
 
     mutating func scheduleWake() {
         var moments: [Int64] = retries.values.map(\.at) + posts.values.map(\.next) + offers.map(\.until)
-        moments += goneSince.values.map { $0 + Wait.gone }
+        moments += goneSince.values.map { $0 + Wait.gone } + endedSince.values.map { $0 + Wait.ended }
         moments += restarts.values.map(\.at)
         moments += journal.incoming.filter { $0.phase != .refused }.map(\.freezeAt)
         moments += journal.outgoing.filter { $0.phase.isBusy }.map(\.askUntil)

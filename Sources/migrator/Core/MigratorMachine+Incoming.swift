@@ -16,8 +16,8 @@ extension MigratorMachine {
         let standing = standing(entry.key, placed, here: placement.here)
         switch (entry.phase, standing) {
         case (.restored, .confirmed):
-            if let own = copy(entry), own.state == .frozen { return perform(entry.key.app, .thaw(copy: own.id)) }
-            close(incoming: index, .moved)
+            if let own = copy(entry), own.state == .frozen { return perform(entry.key.app, .thaw(own)) }
+            close(incoming: index, .done)
         case (_, .void):
             if !entry.isDiscarded { return perform(entry.key.app, .discard(entry.key)) }
             close(incoming: index, entry.phase == .refused ? .refused : .abandoned)
@@ -49,9 +49,9 @@ extension MigratorMachine {
             return refuse(incoming: index, "the restored copy vanished before the site had confirmed the move")
         }
         switch own.state {
-        case .running where now >= entry.freezeAt: perform(entry.key.app, .freeze(copy: own.id))
+        case .running where now >= entry.freezeAt: perform(entry.key.app, .freeze(own))
         case .running, .frozen: post(entry.key, .running, "")
-        case .ended(0) where placed.specification.restart == .never || placed.specification.restart == .onFailure:
+        case .ended(0) where !isRestarted(own, placed.specification, 0):
             post(entry.key, .completed, "")
         case .ended(let status):
             refuse(incoming: index, "it ended with status \(status) before the site had confirmed the move")
@@ -76,7 +76,7 @@ extension MigratorMachine {
         for entry in journal.incoming where entry.phase == .restoring || entry.phase == .restored {
             let isFree = busy[entry.key.app] == nil && (retries[entry.key.app]?.at ?? 0) <= now
             if isFree, now >= entry.freezeAt, let own = copy(entry), own.state == .running {
-                perform(entry.key.app, .freeze(copy: own.id))
+                perform(entry.key.app, .freeze(own))
             }
         }
     }

@@ -14,8 +14,10 @@ extension MigratorMachine {
         if let move = placed.move, move.to != placement.here { return startMove(placed, move, own, placement) }
         switch own?.state {
         case nil, .created: startAnew(placed, placement)
-        case .frozen: perform(app, .thaw(copy: own?.id ?? ""))
-        case .running: if !placed.running { post(placed, .running, "") }
+        case .frozen: if let own { perform(app, .thaw(own)) }
+        case .running:
+            endedSince[HandoffKey(app: app, incarnation: placed.incarnation)] = nil
+            if !placed.running { post(placed, .running, "") }
         case .ended(let status): if let own { takeEnd(of: own, placed, status) }
         }
     }
@@ -43,6 +45,10 @@ extension MigratorMachine {
     private mutating func takeEnd(of own: Copy, _ placed: PlacedApp, _ status: Int) {
         let specification = placed.specification
         if isRestarted(own, specification, status) { return restart(own) }
+        let key = HandoffKey(app: own.app, incarnation: own.incarnation)
+        let since = endedSince[key] ?? now
+        endedSince[key] = since
+        guard now >= since + Wait.ended else { return }
         if status == 0 {
             post(placed, .completed, "")
         } else {
@@ -52,7 +58,7 @@ extension MigratorMachine {
         }
     }
 
-    private func isRestarted(_ own: Copy, _ specification: AppSpecification, _ status: Int) -> Bool {
+    func isRestarted(_ own: Copy, _ specification: AppSpecification, _ status: Int) -> Bool {
         switch specification.restart {
         case .always, .unlessStopped: true
         case .onFailure where status != 0: true
@@ -70,7 +76,7 @@ extension MigratorMachine {
         if plan.at <= now {
             plan.lastStart = now
             interrupted.remove(HandoffKey(app: own.app, incarnation: own.incarnation))
-            perform(own.app, .restart(copy: own.id))
+            perform(own.app, .restart(own))
         }
         restarts[own.app] = plan
     }
@@ -79,7 +85,7 @@ extension MigratorMachine {
     mutating func keepAlive(_ own: Copy?, _ placed: PlacedApp, _ placement: Placement) {
         guard let own, own.state != .created else { return startAnew(placed, placement) }
         switch own.state {
-        case .frozen: perform(own.app, .thaw(copy: own.id))
+        case .frozen: perform(own.app, .thaw(own))
         case .ended(let status) where isRestarted(own, placed.specification, status): restart(own)
         case .created, .running, .ended: break
         }
@@ -88,6 +94,7 @@ extension MigratorMachine {
     /// The app has no business here: it isn't placed here, and no handoff of it is under way.
     mutating func reconcileForeign(_ app: String, _ placed: PlacedApp?, _ placement: Placement) {
         restarts[app] = nil
+        endedSince = endedSince.filter { $0.key.app != app }
         journal.failures.removeAll { $0.app == app }
         let live = liveCopies(app)
         guard let first = live.first else {

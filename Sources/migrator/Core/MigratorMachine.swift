@@ -32,6 +32,8 @@ public struct MigratorMachine: StateMachine {
     var touched: [String: UInt64] = [:]
     var restarts: [String: Restart] = [:]
     var posts: [HandoffKey: Post] = [:]
+    /// Since when an app's copy is seen to have ended.
+    var endedSince: [HandoffKey: Int64] = [:]
     /// Since when an app has copies here and no place in the site.
     var goneSince: [String: Int64] = [:]
     /// Apps that a reboot ended, not they themselves: started again whatever their restart policy says.
@@ -80,7 +82,8 @@ public struct MigratorMachine: StateMachine {
         }
     }
 
-    /// Another boot's clock can't be compared with this one's: what had a deadline has passed it.
+    /// Another boot's clock can't be compared with this one's: what had a deadline has passed it. A boot here is the
+    /// engine's: what it ran may have been ended with it.
     private mutating func start(_ boot: String) {
         self.boot = boot
         observation.isDue = true
@@ -96,12 +99,6 @@ public struct MigratorMachine: StateMachine {
         for index in journal.incoming.indices {
             journal.incoming[index].freezeAt = now
             journal.incoming[index].measures.phaseSince = now
-            if journal.incoming[index].phase == .restored {
-                // Its memory is gone. The source may still have the checkpoint.
-                journal.incoming[index].phase = .refused
-                journal.incoming[index].wasRestored = true
-                journal.incoming[index].reason = "the target was switched off before the site had confirmed the move"
-            }
         }
         if !isFirst { observation.isAfterBoot = true }
     }
@@ -207,6 +204,8 @@ enum Wait {
     static let lastRestart: Int64 = 60_000
     /// An app that ran so long is started again at once when it ends.
     static let settled: Int64 = 10_000
+    /// An end that is to be told to the chain: a device that is being switched off ends its apps, too.
+    static let ended: Int64 = 3_000
 }
 
 /// When to try again what failed.

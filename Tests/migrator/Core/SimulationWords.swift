@@ -51,7 +51,7 @@ extension Operation {
     var app: String {
         switch self {
         case .start(let placed, _): placed.specification.name
-        case .restart(let id), .freeze(let id), .thaw(let id): String(id.split(separator: "-")[0])
+        case .restart(let copy), .freeze(let copy), .thaw(let copy): copy.app
         case .setAside(let copy, _): copy.app
         case .remove(let app, _, _, _): app
         case .restore(let entry): entry.key.app
