@@ -23,7 +23,7 @@ public enum GossipLimits {
     public static let sequenceRun: UInt64 = 1_000
     /// How far a message may lag behind its sender's newest one of its kind.
     public static let sequenceWindow: UInt64 = 1_024
-    /// Encoded messages below this many bytes are sent without asking (docs/decisions/0021-when-to-ask.md).
+    /// Encoded messages below this many bytes are sent without asking (docs/decisions/0022-when-to-ask.md).
     public static let askFromBytes = 512
     /// Samples averaged into one report.
     public static let samples = 64

@@ -133,7 +133,7 @@ extension GossipMachine {
         switch reason {
         case nil, .duplicate:
             if case .introduce(let address?) = change.verb { learn(address, now: now) }
-            effects.append(.answer(request, .shared(created: !known)))
+            effects.append(.answer(request, .shared(created: kind == .report && !known)))
         case .malformedReport:
             answer(request, Problem(400, "malformed-report", "the message's payload is no report"))
         case .tooManySenders:

@@ -49,6 +49,7 @@ import Testing
         #expect(mesh.nodes[0].machine.scores(now: 0).count == 1)
         #expect(ask(&mesh, .leave, 5, signed(.leave, by: 5, sequence: 1)) == "changed")
         #expect(mesh.nodes[0].machine.scores(now: 0).isEmpty)
+        #expect(ask(&mesh, .leave, 5, signed(.leave, by: 5, sequence: 2)) == "changed")
     }
 
     @Test func anOlderReportReplacesNothing() throws {
