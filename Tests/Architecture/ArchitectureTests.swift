@@ -7,11 +7,6 @@ import Testing
 
     init() throws { sources = try Self.tree.get() }
 
-    private func hasContract(_ service: String) -> Bool {
-        guard let documents = try? SourceTree.files("Sources/\(service)", suffix: "openapi.yaml") else { return false }
-        return documents.contains { $0.text.contains("\npaths:") }
-    }
-
     private func expectNone(_ violations: [String]) {
         #expect(violations.isEmpty, "\(violations.joined(separator: "\n"))")
     }
@@ -32,11 +27,7 @@ import Testing
 
     @Test("Feeds run one way, each in its file")
     func feeds() {
-        let begun = Architecture.services.filter { hasContract($0) }
-        expectNone(
-            DataFlow.wrongFeeds(sources).filter { violation in
-                !violation.contains("missing") || begun.contains { violation.hasPrefix("Sources/\($0)/") }
-            })
+        expectNone(DataFlow.wrongFeeds(sources))
         expectNone(DataFlow.strayReaders(sources))
     }
 
@@ -52,10 +43,11 @@ import Testing
 
     @Test("A service's contract has the routes that it serves", arguments: Architecture.services)
     func contracts(service: String) throws {
-        guard hasContract(service) else { return }
         let documents = try SourceTree.files("Sources/\(service)", suffix: "openapi.yaml")
         let yaml = try #require(documents.first { $0.name == "openapi.yaml" }).text
         let files = sources.filter { $0.service == service }
+        // A service whose contract isn't written yet has only the document's first line.
+        guard yaml.contains("\npaths:") else { return }
         expectNone(ServiceContract.differences(service: service, yaml: yaml, files: files))
     }
 }
