@@ -45,7 +45,7 @@ final class EffectPerformer: Sendable {
         switch effect {
         case .send(let ticket, let batch, let address):
             Task {
-                switch await peers.send(batch, to: address) {
+                switch await peers.send(batch, to: ticket.peer, at: address) {
                 case .done: loop.post(.sent(ticket))
                 case .failed(let reason): loop.post(.failed(ticket, reason: reason))
                 case .refused(let reason): loop.post(.refused(ticket, reason: reason))
@@ -53,7 +53,7 @@ final class EffectPerformer: Sendable {
             }
         case .ask(let ticket, let question, let address):
             Task {
-                switch await peers.ask(question, of: address) {
+                switch await peers.ask(question, of: ticket.peer, at: address) {
                 case .done(let needed, let roundTrip):
                     loop.post(.answered(ticket, needed: needed, roundTrip: roundTrip))
                 case .failed(let reason): loop.post(.failed(ticket, reason: reason))
@@ -72,7 +72,7 @@ final class EffectPerformer: Sendable {
             }
         case .askPeers(let peer, let address):
             Task {
-                switch await peers.peers(of: address) {
+                switch await peers.peers(of: peer, at: address) {
                 case .done(let hints, let roundTrip):
                     loop.post(.peersLearned(from: peer, hints, roundTrip: roundTrip))
                 case .failed(let reason), .refused(let reason):

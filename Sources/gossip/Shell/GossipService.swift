@@ -9,6 +9,7 @@ import Transport
 final class GossipService: Sendable {
     typealias Loop = MachineLoop<GossipMachine>
 
+    let node: NodeID
     private let settings: GossipSettings
     private let metrics: GossipMetrics
     private let feed: MonitorFeed
@@ -28,6 +29,7 @@ final class GossipService: Sendable {
                 peers: settings.peers.map(\.description)),
             sequences: restored.sequences, ledger: restored.ledger, epoch: Entropy.seed())
         let performer = EffectPerformer(store: store, peers: PeerClient(client: client), metrics: metrics)
+        node = restored.key.nodeID
         self.settings = settings
         self.metrics = metrics
         self.feed = feed

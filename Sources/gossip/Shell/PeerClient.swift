@@ -10,6 +10,8 @@ import Transport
 struct PeerClient: Sendable {
     /// How a caller says where it can be called back; see ``NodeRoutes``.
     static let addressHeader = "Poise-Address"
+    /// How an answer says which node gives it; see ``NodeMiddleware``.
+    static let nodeHeader = "Poise-Node"
     private static let timeout = Duration.seconds(3)
 
     let client: HTTPClient
@@ -23,12 +25,14 @@ struct PeerClient: Sendable {
         case refused(String)
     }
 
-    func send(_ batch: Batch, to address: String) async -> Outcome<Void> {
-        await exchange("POST", address, "/messages", body: batch.encoded) { _ in }
+    func send(_ batch: Batch, to peer: NodeID, at address: String) async -> Outcome<Void> {
+        await exchange("POST", address, "/messages", with: peer, body: batch.encoded) { _ in }
     }
 
-    func ask(_ question: Question, of address: String) async -> Outcome<[Bool]> {
-        await exchange("POST", address, "/dynt", body: question.encoded) { try Needs(encoded: $0.body).needed }
+    func ask(_ question: Question, of peer: NodeID, at address: String) async -> Outcome<[Bool]> {
+        await exchange("POST", address, "/dynt", with: peer, body: question.encoded) {
+            try Needs(encoded: $0.body).needed
+        }
     }
 
     func identify(_ address: String, own: String) async -> Outcome<NodeInfo> {
@@ -37,13 +41,15 @@ struct PeerClient: Sendable {
         }
     }
 
-    func peers(of address: String) async -> Outcome<[PeerHint]> {
-        await exchange("GET", address, "/peers") { try $0.decode([PeerHint].self) }
+    func peers(of peer: NodeID, at address: String) async -> Outcome<[PeerHint]> {
+        await exchange("GET", address, "/peers", with: peer) { try $0.decode([PeerHint].self) }
     }
 
+    /// - Parameter peer: who must answer. Another node there means that the peer has moved or has a new key; what it
+    ///   answers is not the peer's word. As nothing proves the header, this is for mistakes, not against attacks.
     private func exchange<Value: Sendable>(
-        _ method: String, _ address: String, _ path: String, headers: [(name: String, value: String)] = [],
-        body: [UInt8] = [], _ read: (ClientResponse) throws -> Value
+        _ method: String, _ address: String, _ path: String, with peer: NodeID? = nil,
+        headers: [(name: String, value: String)] = [], body: [UInt8] = [], _ read: (ClientResponse) throws -> Value
     ) async -> Outcome<Value> {
         do {
             let endpoint = try Endpoint(parsing: address, defaultPort: GossipSettings.defaultPort)
@@ -53,6 +59,9 @@ struct PeerClient: Sendable {
             let began = clock.now
             let response = try await client.send(request)
             let roundTrip = Int64((clock.now - began) / .microseconds(1))
+            if let peer, response.headers[Self.nodeHeader.lowercased()] != peer.description {
+                return .failed("at \(address) answers another than \(peer.short)")
+            }
             if (400..<500).contains(response.status) {
                 return .refused(Problem(status: response.status, body: response.body).detail)
             }

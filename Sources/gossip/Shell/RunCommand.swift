@@ -32,6 +32,7 @@ struct RunCommand: AsyncParsableCommand {
         ) { await service.health() }
         LocalRoutes(service: service).add(to: host.router)
         let network = ServiceHost.makeRouter()
+        network.add(middleware: NodeMiddleware(node: service.node, metrics: metrics))
         NodeRoutes(service: service).add(to: network)
         try await host.run(network: NetworkListener(port: settings.port, router: network), tasks: service.tasks)
     }
