@@ -84,7 +84,7 @@ def ask(site, app, port, path="/", method="GET"):
 def move_of(site, apps):
     """Waits for a finished move of one of the apps."""
     return wait_until(f"a move of {' or '.join(apps)}",
-                      lambda: next((m for m in site.moves() if m["app"] in apps and m["outcome"] == "moved"), None), 120)
+                      lambda: next((m for m in site.moves() if m["app"] in apps and m["outcome"] == "done"), None), 120)
 
 
 def single_copy(site, app, seconds=60):

@@ -153,17 +153,8 @@ class Site:
         return {row["name"]: {"node": None, "target": None, **row} for row in rows}
 
     def moves(self):
-        """Every device's outgoing moves, as their sources tell them, with names for keys."""
-        names = {row["id"]: row["name"] for row in self.devices[0].json("planner", "nodes")}
-        rows = []
-        for device in self.devices:
-            for row in device.json("migrator", "moves"):
-                if row["direction"] == "outgoing":
-                    measures = row["measures"]
-                    rows.append({**row, "from": names[row["from"]], "to": names[row["to"]],
-                                 "downtimeMs": measures.get("downtime"),
-                                 "bytes": sum(value for key, value in measures.items() if key.endswith("Bytes"))})
-        return rows
+        """Every device's outgoing moves, as their sources tell them."""
+        return [row for d in self.devices for row in d.json("migrator", "moves") if row["direction"] == "outgoing"]
 
     def copies(self, app):
         """[(device, container)] of every running copy of an app."""
