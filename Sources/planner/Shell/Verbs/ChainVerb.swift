@@ -74,7 +74,7 @@ struct BlockText {
 
     private var summary: String {
         var parts = plan
-        parts += block.transactions.map { $0.count > 60 ? $0.prefix(59) + "…" : $0 }
+        parts += transactions.map { $0.count > 60 ? $0.prefix(59) + "…" : $0 }
         let shown = parts.prefix(3).joined(separator: "; ")
         let more = parts.count > 3 ? "; and \(parts.count - 3) more" : ""
         return parts.isEmpty ? "\(block.reports.count) reports" : shown + more
@@ -83,6 +83,14 @@ struct BlockText {
     private var plan: [String] {
         block.assignments.sorted { $0.key < $1.key }.map { "\($0.key) → \(name($0.value))" }
             + block.moves.map { "\($0.app): \(name($0.from)) → \(name($0.to))" }
+    }
+
+    /// The core begins each with the short key of its node.
+    private var transactions: [String] {
+        block.transactions.map { text in
+            guard let (id, name) = names.first(where: { text.hasPrefix("\($0.key.short): ") }) else { return text }
+            return name + text.dropFirst(id.short.count)
+        }
     }
 
     var details: String {
@@ -95,7 +103,7 @@ struct BlockText {
             "reports      \(block.reports.map(name).sorted().joined(separator: ", "))",
         ]
         lines += plan.map { "plan         \($0)" }
-        lines += block.transactions.map { "transaction  \($0)" }
+        lines += transactions.map { "transaction  \($0)" }
         return lines.joined(separator: "\n")
     }
 }

@@ -16,8 +16,9 @@ struct SubmissionRequest {
 /// Submits apps and follows them until they run, telling on standard error what happens and what is waited for.
 struct Progress {
     private static let interval = Duration.milliseconds(300)
-    /// How long nothing may happen before it says what it waits for.
+    /// How long nothing may happen before it says what it waits for, and how long before it says the same again.
     private static let quiet = Duration.seconds(4)
+    private static let patient = Duration.seconds(15)
 
     let client: LocalClient
     let patience: Duration
@@ -69,7 +70,7 @@ struct Progress {
     func waitUntilRunning() async throws {
         var shown: [String: String] = [:]
         var lastNews = ContinuousClock.now
-        var told = ""
+        var told = (text: "", at: ContinuousClock.now)
         while true {
             let apps = try await apps()
             for app in apps {
@@ -90,9 +91,13 @@ struct Progress {
                 )
                 return
             }
-            if .now - lastNews > Self.quiet, let obstacle = await obstacle(), obstacle != told {
-                say("waiting: \(obstacle)")
-                told = obstacle
+            if .now - lastNews > Self.quiet, let obstacle = await obstacle() {
+                // The same but for the seconds that it counts is no news.
+                let text = obstacle.filter { !$0.isNumber }
+                if text != told.text || .now - told.at > Self.patient {
+                    say("waiting: \(obstacle)")
+                    told = (text, .now)
+                }
             }
             try await Task.sleep(for: Self.interval)
         }

@@ -58,7 +58,8 @@ struct Submit: AsyncParsableCommand {
         } else {
             print(AppTable(apps).text)
         }
-        if wait, apps.contains(where: { ![.running, .moving, .completed].contains($0.phase) }) {
+        let well = apps.filter { [.running, .moving, .completed].contains($0.phase) }
+        if wait, well.count < progress.names.count {
             throw ExitCode.failure
         }
     }
