@@ -196,7 +196,7 @@ extension MigratorMachine {
         let isTaken = journal.incoming.contains { $0.phase == .receiving || $0.phase == .restoring }
         if isTaken { return later("busy", "this node is taking in another app") }
         let isInTheWay =
-            busy[offer.app] != nil || !liveCopies(offer.app).isEmpty
+            busy[offer.app] != nil || (copies?[offer.app] ?? []).contains { !$0.isSetAside || $0.state == .frozen }
             || (journal.outgoing.map(\.app) + journal.incoming.map(\.key.app)).contains(offer.app)
         if isInTheWay { return later("busy", "an earlier copy of \(offer.app) is being put away here") }
         guard let learned = journal.learned.first(where: { $0.key == offer.key }) else { return nil }

@@ -27,6 +27,7 @@ extension MigratorMachine {
         if let failure = journal.failures.first(where: { $0.app == app && $0.incarnation == placed.incarnation }) {
             return post(placed, .failed, failure.reason)
         }
+        if makeWay(app) { return }
         perform(app, .start(placed, peers: placement.nodes.filter { $0.id != placement.here }))
     }
 
@@ -97,18 +98,29 @@ extension MigratorMachine {
         endedSince = endedSince.filter { $0.key.app != app }
         journal.failures.removeAll { $0.app == app }
         let live = liveCopies(app)
+        let isComing = placed?.move?.to == placement.here
         guard let first = live.first else {
             goneSince[app] = nil
+            if isComing { _ = makeWay(app) }
             return
         }
-        if let placed {
-            return perform(app, .setAside(first, ended: placed.move?.to == placement.here))
+        if placed != nil {
+            return perform(app, .setAside(first, ended: isComing))
         }
         // An app whose device was away is out of the placement for a block or two before it gets another one.
         let since = goneSince[app] ?? now
         goneSince[app] = since
         guard now >= since + Wait.gone else { return }
         perform(app, .remove(app: app, copies: live.map(\.id).sorted(), grace: 10, volumes: false))
+    }
+
+    /// Ends a copy that was set aside frozen: it holds ports that the app needs here again. Its files stay.
+    ///
+    /// - Returns: whether there is one.
+    private mutating func makeWay(_ app: String) -> Bool {
+        let frozen = (copies?[app] ?? []).first { $0.isSetAside && ($0.state == .frozen || $0.state == .running) }
+        if let frozen { perform(app, .setAside(frozen, ended: true)) }
+        return frozen != nil
     }
 
     mutating func removeAged(_ app: String) {

@@ -47,10 +47,10 @@ struct SimulatedDevice {
     mutating func apply(_ operation: Operation, fresh: () -> Memory) -> OperationOutcome {
         switch operation {
         case .start(let placed, _): start(placed, fresh)
-        case .restart(let id):
-            change(id) { if $0.copy.state != .running { ($0.copy.state, $0.memory) = (.running, fresh()) } }
-        case .freeze(let id): change(id) { if $0.copy.state == .running { $0.copy.state = .frozen } }
-        case .thaw(let id): change(id) { if $0.copy.state == .frozen { $0.copy.state = .running } }
+        case .restart(let copy):
+            change(copy.id) { if $0.copy.state != .running { ($0.copy.state, $0.memory) = (.running, fresh()) } }
+        case .freeze(let copy): change(copy.id) { if $0.copy.state == .running { $0.copy.state = .frozen } }
+        case .thaw(let copy): change(copy.id) { if $0.copy.state == .frozen { $0.copy.state = .running } }
         case .setAside(let copy, let ended):
             change(copy.id) {
                 $0.copy.isSetAside = true

@@ -40,7 +40,7 @@ struct Checkpoints: Sendable {
         guard let bytes = try? DurableFile(path: "\(dockerRoot)/criu.log").read() else { return nil }
         let lines = String(decoding: bytes.suffix(65_536), as: UTF8.self).split(separator: "\n")
         let errors = lines.filter { $0.contains("Error") }
-        return errors.isEmpty ? nil : errors.suffix(2).joined(separator: "; ")
+        return errors.isEmpty ? nil : errors.prefix(2).joined(separator: "; ")
     }
 }
 

@@ -74,6 +74,7 @@ struct LocalOperations: Sendable {
         case .running: _ = try await freeze(copy.id)
         case .created, .frozen, .ended: break
         }
+        if copy.isSetAside { return .done(OperationMeasures()) }
         let name = ContainerNames.setAside(copy.app, copy.incarnation)
         let path = "/containers/\(copy.id)/rename?name="
         let answer = try await engine.call("POST", path + name, accepting: [404, 409])
