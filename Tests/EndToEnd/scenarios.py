@@ -27,15 +27,14 @@ def crash(service):
         site.submit(site.devices[0], compose(**{app: counter(port, load=30), other: loader(port + 1, 20)}), on="pi1")
         for name in (app, other):
             where(site, name)
-        for _ in range(5):
-            ask(site, app, port, "/", "POST")
+        before_count = count_to(site, app, port, 5)
         before = {name: ask(site, name, p)["boot"] for name, p in ((app, port), (other, port + 1))}
         row = wait_until(f"{app} begins to move", lambda: moving(site, (app, other)), 90, every=0.1)
         for name in (row["node"], row["target"]):
             site[name].kill_service(service)
         for name in (app, other):
             single_copy(site, name, 180)
-        assert ask(site, app, port)["count"] == 5, "the counter's memory was lost"
+        assert ask(site, app, port)["count"] == before_count, "the counter's memory was lost"
         after = {name: ask(site, name, p)["boot"] for name, p in ((app, port), (other, port + 1))}
         assert after == before, f"an app was started anew: {before} became {after}"
         wait_until("all devices hold the same chain", site.common_head, 60)
@@ -43,6 +42,14 @@ def crash(service):
     scenario.__name__ = f"crash_of_{service}"
     scenario.__doc__ = f"kill -9 of {service} on both ends of a move: nothing lost, one copy at the end"
     return scenario
+
+
+def count_to(site, app, port, count):
+    """Gives a counter a count that only its memory knows."""
+    ask(site, app, port)  # it may run and not listen yet
+    for _ in range(count):
+        told = ask(site, app, port, "/", "POST")["count"]
+    return told
 
 
 def moving(site, names):
@@ -80,8 +87,7 @@ def failed_restore(site):
     site.submit(site.devices[0], compose(rooted=app, ballast=loader(9302, 20, labels={"poise.move": "never"})), on="pi3")
     for name in ("rooted", "ballast"):
         where(site, name)
-    for _ in range(3):
-        ask(site, "rooted", 9301, "/", "POST")
+    count_to(site, "rooted", 9301, 3)
     before = ask(site, "rooted", 9301)
     refused = wait_until("a move of the app is refused", lambda: outcome(site, "rooted", "refused"), 120)
     assert refused["reason"], "a refusal says why"
