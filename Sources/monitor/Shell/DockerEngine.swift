@@ -8,19 +8,24 @@ import Transport
 struct DockerEngine: Sendable {
     /// Containers read at a time: enough to hide the engine's latency, too few to keep it from its work.
     static let concurrency = 4
-    /// A container whose checkpoint is being taken may not answer until it is done: the others are not to wait.
-    static let containerTimeout = Duration.seconds(1)
-    static let listTimeout = Duration.seconds(5)
-    static let infoTimeout = Duration.seconds(5)
     static let listLimit = 16 << 20
     static let statsLimit = 1 << 20
 
+    /// How long answers are waited for.
+    struct Patience: Sendable {
+        /// A container whose checkpoint is being taken may not answer until it is done: the others are not to wait.
+        var container = Duration.seconds(1)
+        var engine = Duration.seconds(5)
+    }
+
     let socket: String
     private let client: HTTPClient
+    private let patience: Patience
 
-    init(socket: String, client: HTTPClient) {
+    init(socket: String, client: HTTPClient, patience: Patience = Patience()) {
         self.socket = socket
         self.client = client
+        self.patience = patience
     }
 
     /// One reading of every container that holds something.
@@ -30,10 +35,10 @@ struct DockerEngine: Sendable {
     func sample(describing: Bool) async throws -> Sample {
         var engine: EngineDescription?
         if describing {
-            let info: DockerInfo = try await get("/info", Self.infoTimeout, limit: 1 << 20)
+            let info: DockerInfo = try await get("/info", patience.engine, limit: 1 << 20)
             engine = info.description(pageSize: Int(sysconf(Int32(_SC_PAGESIZE))))
         }
-        let listed: [DockerContainer] = try await get("/containers/json", Self.listTimeout, limit: Self.listLimit)
+        let listed: [DockerContainer] = try await get("/containers/json", patience.engine, limit: Self.listLimit)
         let containers = try await readings(of: listed.filter { ["running", "paused"].contains($0.State) })
         return Sample(
             now: MonotonicClock.nowMilliseconds(), timestamp: WallClock.nowMilliseconds(), engine: engine,
@@ -63,7 +68,7 @@ struct DockerEngine: Sendable {
         let asked = Self.monotonicNanoseconds()
         do {
             let path = "/containers/\(container.Id)/stats?stream=false&one-shot=true"
-            let stats: DockerStats = try await get(path, Self.containerTimeout, limit: Self.statsLimit)
+            let stats: DockerStats = try await get(path, patience.container, limit: Self.statsLimit)
             guard let counters = stats.counters(asked: asked, answered: Self.monotonicNanoseconds()) else {
                 return nil
             }

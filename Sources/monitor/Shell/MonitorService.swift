@@ -16,7 +16,7 @@ final class MonitorService: Sendable {
     /// Whether the engine is to be described, for each sample asked for.
     private let requests: AsyncStream<Bool>
 
-    init(_ settings: MonitorSettings) {
+    init(_ settings: MonitorSettings, patience: DockerEngine.Patience = .init()) {
         let counts = MonitorMetrics(metrics)
         let log = Logger(label: "monitor")
         let timers = Timers<TimerKey>()
@@ -43,7 +43,7 @@ final class MonitorService: Sendable {
         }
         self.counts = counts
         self.requests = requests
-        engine = DockerEngine(socket: settings.dockerSocket, client: HTTPClient())
+        engine = DockerEngine(socket: settings.dockerSocket, client: HTTPClient(), patience: patience)
     }
 
     func checks() async -> [String: HealthCheck] {

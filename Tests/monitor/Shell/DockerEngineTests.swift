@@ -14,36 +14,51 @@ import Transport
         return "[\(entries.joined(separator: ","))]"
     }
 
+    /// Beyond what the other tests keep the processor busy for.
+    private static let patience = DockerEngine.Patience(container: .seconds(300), engine: .seconds(300))
+
     private static func stats(_ id: String) -> String { "/containers/\(id)/stats" }
 
     @Test("Each container is asked once for a one-shot reading; one that fails costs the others nothing")
     func sample() async throws {
         let fake = FakeEngine()
         fake["/info"] = .text(Recorded.info)
-        fake["/containers/json"] = .text(Self.list(["01", "02", "03", "04", "05", "06", "07", "08"]))
+        fake["/containers/json"] = .text(Self.list(["01", "02", "03", "04", "05", "07", "08"]))
         fake[Self.stats("01")] = .text(Recorded.version1)
         fake[Self.stats("02")] = .status(.notFound, "No such container: 02")
         fake[Self.stats("03")] = .text("{\"read\":7}")
         fake[Self.stats("04")] = .status(.internalServerError, "oops")
         fake[Self.stats("05")] = .text(Recorded.stopped)
-        fake[Self.stats("06")] = .silence
         fake[Self.stats("07")] = .text(String(repeating: " ", count: DockerEngine.statsLimit + 1))
         fake[Self.stats("08")] = .text(Recorded.version2)
         let sample = try await fake.serving {
-            try await DockerEngine(socket: fake.socket, client: HTTPClient()).sample(describing: true)
+            try await DockerEngine(socket: fake.socket, client: HTTPClient(), patience: Self.patience).sample(
+                describing: true)
         }
         #expect(sample.engine?.processors == 4)
         let read = Dictionary(uniqueKeysWithValues: sample.containers.map { ($0.id, $0.counters != nil) })
         // 02 and 05 went meanwhile.
-        #expect(read == ["01": true, "03": false, "04": false, "06": false, "07": false, "08": true])
+        #expect(read == ["01": true, "03": false, "04": false, "07": false, "08": true])
         #expect(fake.count("/containers/01/stats?stream=false&one-shot=true") == 1)
         #expect(fake.count("/info") == 1)
+    }
+
+    @Test("A container that never answers is without figures, and isn't waited for")
+    func silence() async throws {
+        let fake = FakeEngine()
+        fake["/containers/json"] = .text(Self.list(["01"]))
+        fake[Self.stats("01")] = .silence
+        var patience = Self.patience
+        patience.container = .milliseconds(50)
+        let engine = DockerEngine(socket: fake.socket, client: HTTPClient(), patience: patience)
+        let sample = try await fake.serving { try await engine.sample(describing: false) }
+        #expect(sample.containers.map(\.counters) == [nil])
     }
 
     @Test("What the engine says of its own failure reaches the operator")
     func failures() async throws {
         let fake = FakeEngine()
-        let engine = DockerEngine(socket: fake.socket, client: HTTPClient())
+        let engine = DockerEngine(socket: fake.socket, client: HTTPClient(), patience: Self.patience)
         let unreachable = await #expect(throws: EngineFailure.self) { try await engine.sample(describing: false) }
         #expect(unreachable?.fault == .unreachable)
         #expect(unreachable?.description.contains("POISE_DOCKER_SOCKET") == true)
@@ -71,7 +86,7 @@ import Transport
         var settings = try MonitorSettings(DeviceOptions.parse([]), Settings(config: nil, environment: [:]))
         settings.dockerSocket = fake.socket
         settings.parameters.interval = 100
-        let service = MonitorService(settings)
+        let service = MonitorService(settings, patience: Self.patience)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await service.measure() }
             group.addTask { try await service.read() }
