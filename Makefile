@@ -44,7 +44,7 @@ end-to-end: ## The site on emulated devices with real engines
 	@scripts/test lab end-to-end
 
 .PHONY: bench
-bench: images ## Downtime of a live move against Podman's, and what the services cost
+bench: images ## Downtime of a live move, and what the services cost
 	@scripts/bench
 
 .PHONY: clean
