@@ -85,6 +85,7 @@ wait_gone() {
 # The kernel ends every process of a device with its first one.
 kill_device() {
     ! is_up "$1" || kill -KILL "$(pid_of "$1")"
+    thaw_group "$1"
     wait_gone "$1" 200 || { say "$1 does not die: look for processes in state D with: ps -eo pid,stat,comm"; return 1; }
     rm -f "$LAB_DIR/$1/pid"
 }

@@ -56,6 +56,16 @@ is_busy() {
     [ -d "$dir" ] && find "$dir" -name cgroup.procs -exec cat {} + 2>/dev/null | grep -q .
 }
 
+# A paused container's processes can't die before they are thawed (control groups version 1; in version 2 they can).
+thaw_group() {
+    local h dir state
+    for h in $(hierarchies); do
+        dir=$(group "$h" "$1")
+        [ -d "$dir" ] || continue
+        find "$dir" -name freezer.state 2>/dev/null | while read -r state; do echo THAWED >"$state" 2>/dev/null || true; done
+    done
+}
+
 remove_group() {
     local h dir i
     for h in $(hierarchies); do
