@@ -86,6 +86,8 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
     public static let nameLimit = AppScore.nameLimit
     public static let textLimit = 4_096
     public static let listLimit = 256
+    /// Bytes of the whole encoding at most: a placement lists every app of the site, and must stay readable.
+    public static let byteLimit = 65_536
 
     public var name: String
     public var image: String
@@ -156,10 +158,8 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
     }
 
     public init(from reader: inout ByteReader) throws {
-        name = try reader.text("an app's name", limit: Self.nameLimit)
-        guard Self.isValid(name: name) else {
-            throw ByteCodingError.invalid(what: "an app's name", value: "\"\(name)\"")
-        }
+        let start = reader.offset
+        name = try reader.appName()
         image = try reader.text("an image", limit: 512)
         func texts(_ what: String) throws -> [String]? {
             try reader.bool() ? try reader.texts(what, limit: Self.listLimit, each: Self.textLimit) : nil
@@ -177,6 +177,10 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
         user = try reader.optional(text: "a user", limit: 255)
         workingDirectory = try reader.optional(text: "a working directory", limit: Self.textLimit)
         move = try reader.named("a move policy")
+        let size = reader.offset - start
+        guard size <= Self.byteLimit else {
+            throw ByteCodingError.tooLong(what: "the app \(name)", count: size, limit: Self.byteLimit)
+        }
     }
 }
 
@@ -185,6 +189,14 @@ extension ByteReader {
         guard let value = try optional(integer: Int64.self) else { return nil }
         guard value > 0 else { throw ByteCodingError.invalid(what: what, value: "\(value)") }
         return Int(value)
+    }
+
+    mutating func appName() throws -> String {
+        let name = try text("an app's name", limit: AppSpecification.nameLimit)
+        guard AppSpecification.isValid(name: name) else {
+            throw ByteCodingError.invalid(what: "an app's name", value: name.debugDescription)
+        }
+        return name
     }
 
     mutating func named<T: RawRepresentable>(_ what: String) throws -> T where T.RawValue == String {

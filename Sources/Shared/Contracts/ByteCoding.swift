@@ -94,10 +94,10 @@ public struct ByteWriter: Sendable {
         for entry in values { text(entry) }
     }
 
-    /// Pairs in ascending order of their keys, so that equal dictionaries have equal encodings.
+    /// Pairs in ascending order of their keys' UTF-8 bytes: Swift's own order of text depends on a version of Unicode.
     public mutating func pairs(_ values: [String: String]) {
         integer(UInt32(values.count))
-        for (key, value) in values.sorted(by: { $0.key < $1.key }) {
+        for (key, value) in values.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
             text(key)
             text(value)
         }
@@ -180,9 +180,14 @@ public struct ByteReader: Sendable {
         var last: String?
         for _ in 0..<count {
             let key = try text(what, limit: each)
-            if let last, last >= key { throw ByteCodingError.invalid(what: what, value: "out of order at \(key)") }
+            if let last, !last.utf8.lexicographicallyPrecedes(key.utf8) {
+                throw ByteCodingError.invalid(what: what, value: "out of order at \"\(key)\"")
+            }
             last = key
-            values[key] = try text(what, limit: each)
+            // Two keys of different bytes can be one text to Swift ("é" composed or not): a dictionary holds but one.
+            guard values.updateValue(try text(what, limit: each), forKey: key) == nil else {
+                throw ByteCodingError.invalid(what: what, value: "twice \"\(key)\", written in two ways")
+            }
         }
         return values
     }

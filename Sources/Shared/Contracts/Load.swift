@@ -56,7 +56,7 @@ public struct AppScore: ByteCodable, Codable, Hashable {
     }
 
     public init(from reader: inout ByteReader) throws {
-        app = try reader.text("an app's name", limit: Self.nameLimit)
+        app = try reader.appName()
         incarnation = try reader.integer()
         score = try reader.value()
     }
@@ -148,7 +148,7 @@ public struct LoadMatrix: ByteCodable, Codable, Hashable {
     public var timestamp: Int64
     /// All that runs on the device, whether Poise placed it or not.
     public var device: Score
-    /// Managed apps in ascending order of name, at most ``appLimit``.
+    /// Managed apps in ascending order of name, each once, at most ``appLimit``.
     public var apps: [AppScore]
     /// Poise's own services: measured, so that its cost is seen, and never moved.
     public var services: [AppScore]
@@ -179,6 +179,9 @@ public struct LoadMatrix: ByteCodable, Codable, Hashable {
         timestamp = try reader.integer()
         device = try reader.value()
         apps = try reader.list("the state matrix", limit: Self.appLimit)
+        for (a, b) in zip(apps, apps.dropFirst()) where a.app >= b.app {
+            throw ByteCodingError.invalid(what: "the state matrix", value: "out of order at \(b.app)")
+        }
         services = try reader.list("the services' scores", limit: 16)
         capacity = try reader.value()
         facts = try reader.value()

@@ -35,7 +35,7 @@ public struct Receipt: ByteCodable, Codable, Hashable {
     }
 
     public init(from reader: inout ByteReader) throws {
-        app = try reader.text("an app's name", limit: AppSpecification.nameLimit)
+        app = try reader.appName()
         incarnation = try reader.integer()
         outcome = try reader.named("a receipt's outcome")
         reason = try reader.text("a receipt's reason", limit: 1_024)
@@ -91,7 +91,7 @@ public enum Transaction: ByteCodable, Hashable {
     public init(from reader: inout ByteReader) throws {
         switch try reader.integer(UInt8.self) {
         case 1: self = .submit(try reader.list("a submission", limit: Self.submissionLimit))
-        case 2: self = .remove(app: try reader.text("an app's name", limit: AppSpecification.nameLimit))
+        case 2: self = .remove(app: try reader.appName())
         case 3: self = .receipt(try reader.value())
         case let other: throw ByteCodingError.invalid(what: "a transaction's kind", value: "\(other)")
         }

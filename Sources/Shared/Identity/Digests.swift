@@ -6,6 +6,7 @@ extension Digest {
     ///
     /// - Parameter domain: what the bytes are, so that a hash of one kind of thing is never one of another.
     public init(of bytes: [UInt8], domain: String) {
+        Sodium.prepare()
         var writer = ByteWriter()
         writer.text(domain)
         writer.raw(bytes)

@@ -18,6 +18,7 @@ public struct SigningKey: Sendable {
         guard seed.count == Self.seedCount else { return nil }
         var publicKey = [UInt8](repeating: 0, count: NodeID.count)
         var secret = [UInt8](repeating: 0, count: Int(crypto_sign_secretkeybytes()))
+        Sodium.prepare()
         let status = crypto_sign_seed_keypair(&publicKey, &secret, seed)
         precondition(status == 0, "libsodium makes a key pair of any 32 bytes")
         self.seed = seed
@@ -37,6 +38,7 @@ public struct SigningKey: Sendable {
 extension NodeID {
     /// Whether `signature` is this node's for `bytes`.
     public func verifies(_ signature: Signature, of bytes: [UInt8]) -> Bool {
-        crypto_sign_verify_detached(signature.bytes, bytes, UInt64(bytes.count), self.bytes) == 0
+        Sodium.prepare()
+        return crypto_sign_verify_detached(signature.bytes, bytes, UInt64(bytes.count), self.bytes) == 0
     }
 }

@@ -50,7 +50,8 @@ public final class FeedReader<Line: Decodable & Sendable>: Sendable {
                 state.withLock { $0 = HealthCheck(.pass) }
                 delay = .milliseconds(100)
                 await connected()
-                var lines = response.lines().makeAsyncIterator()
+                // The longest line is a placement: it holds the specification of every app.
+                var lines = response.lines(limit: 64 << 20).makeAsyncIterator()
                 while let bytes = try await lines.next() {
                     guard let line = decode(bytes) else { continue }
                     do { try await each(line) } catch { throw HandlerFailure(error: error) }

@@ -1,0 +1,102 @@
+import Contracts
+import Glibc
+import Identity
+import Runtime
+import Testing
+
+/// The vectors of docs/encodings.md, which another implementation computed: that page and this code must agree.
+@Suite struct EncodingVectorTests {
+    private static let document =
+        String(#filePath).split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
+        + "/docs/encodings.md"
+
+    /// The bytes under each heading of the page.
+    private let vectors: [String: [UInt8]]
+
+    init() throws {
+        let bytes = try #require(try DurableFile(path: Self.document).read())
+        var vectors: [String: [UInt8]] = [:]
+        var (name, isInside) = ("", false)
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            if line.hasPrefix("### ") { name = String(line.dropFirst(4)) }
+            if line.hasPrefix("```") {
+                isInside.toggle()
+            } else if isInside {
+                vectors[name, default: []] += try #require(Hex.decode(String(line)), "\(name)")
+            }
+        }
+        self.vectors = vectors
+    }
+
+    private func vector(_ name: String) throws -> [UInt8] { try #require(vectors[name], "\(name)") }
+
+    private let keys = [0, 32].compactMap { first in SigningKey(seed: Array(first..<first + 32)) }
+    private let site = Digest(of: Array("home".utf8), domain: "poise/site/1")
+    private let block = Digest(of: Array("block".utf8), domain: "x")
+
+    private let report = Report(
+        name: "pi1", gossipAddress: "10.0.0.1:7700", migratorAddress: "10.0.0.1:7701",
+        load: LoadMatrix(
+            timestamp: 1_767_225_600_000, device: Score(cpu: 250_000, ram: 500_000, network: 0),
+            apps: [AppScore(app: "counter", incarnation: 7, score: Score(cpu: 150_000, ram: 1_000))],
+            services: [AppScore(app: "gossip", incarnation: 0, score: Score(cpu: 1, ram: 2, disk: 3, network: 4))],
+            capacity: Capacity(
+                cpuMillicores: 4_000, ramBytes: 8 << 30, diskBytesPerSecond: 40 << 20,
+                networkBytesPerSecond: 125_000_000),
+            facts: Facts(
+                architecture: "aarch64", kernel: "6.12.0", engineVersion: "28.0.1", storageDriver: "overlay2",
+                checkpoints: true, pageSize: 16_384)))
+
+    private var genesis: Genesis {
+        Genesis(
+            site: "home", parameters: SiteParameters(),
+            members: zip(keys, ["pi1", "pi2"]).map { Member(id: $0.nodeID, name: $1) })
+    }
+
+    private var genesisHash: Digest { Digest(of: genesis.encoded, domain: "poise/genesis-hash/1") }
+
+    @Test func reportAndMessage() throws {
+        #expect(report.encoded == (try vector("report")))
+        let key = keys[0]
+        let signed = SignedMessage.signedBytes(site: site, kind: .report, sequence: 1_001, payload: report.encoded)
+        #expect(signed == (try vector("message, signed")))
+        let message = SignedMessage(
+            kind: .report, sender: key.nodeID, sequence: 1_001, payload: report.encoded, signature: key.sign(signed))
+        #expect(message.encoded == (try vector("message, sent")))
+        let read = try SignedMessage(encoded: try vector("message, sent"))
+        #expect(read.sender.verifies(read.signature, of: read.signedBytes(site: site)))
+        #expect(try Report(encoded: read.payload.bytes) == report)
+    }
+
+    @Test func genesisVoteAndProposal() throws {
+        #expect(genesis.signedBytes == (try vector("genesis, signed")))
+        let vote = Vote(genesis: genesisHash, height: 42, round: 1, step: .precommit, block: block)
+        #expect(vote.encoded == (try vector("vote")))
+        #expect(keys[0].sign(vote.encoded).bytes == (try vector("vote, signature")))
+        let none = Vote(genesis: genesisHash, height: 42, round: 1, step: .prevote, block: nil)
+        #expect(none.encoded == (try vector("vote, for no block")))
+        let proposal = Proposal(genesis: genesisHash, height: 42, round: 3, validRound: -1, block: block)
+        #expect(proposal.encoded == (try vector("proposal")))
+    }
+
+    @Test func transactions() throws {
+        let app = AppSpecification(
+            name: "web", image: "nginx:1", command: ["nginx", "-g"], environment: ["B": "", "A": "1"],
+            volumes: [VolumeMount(kind: .volume, source: "data", target: "/data")],
+            ports: [PortMapping(published: 8_080, target: 80)], restart: .always, cpuMillicores: 500,
+            memoryBytes: 64 << 20, hostname: "web", workingDirectory: "/srv")
+        let submit = Transaction.submit([SubmittedApp(specification: app, on: keys[1].nodeID)])
+        #expect(submit.encoded == (try vector("transaction, submit")))
+        #expect(Transaction.remove(app: "web").encoded == (try vector("transaction, remove")))
+        let receipt = Receipt(app: "web", incarnation: 9, outcome: .refused, reason: "no room")
+        #expect(Transaction.receipt(receipt).encoded == (try vector("transaction, receipt")))
+    }
+
+    @Test func kindsKeepTheirNumbers() {
+        #expect(
+            MessageKind.allCases.map { "\($0.rawValue) \($0.name)" }.joined(separator: ", ")
+                == "1 report, 2 leave, 3 genesis, 4 election, 5 status, 6 proposal, 7 vote, 8 blocks, 9 transaction")
+        #expect(MessageKind.allCases.allSatisfy { MessageKind(name: $0.name) == $0 })
+        #expect(MessageKind(name: "Report") == nil && MessageKind(rawValue: 0) == nil)
+    }
+}
