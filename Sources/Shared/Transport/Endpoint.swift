@@ -21,15 +21,32 @@ public enum Endpoint: Hashable, Sendable, CustomStringConvertible {
             port = number
             host = text[..<colon]
         }
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        let allowed = host.utf8.allSatisfy { byte in
-            switch byte {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x3A, 0x5F, 0x25: true
-            default: false
-            }
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+            guard Self.isIPv6(host) else { throw EndpointError(text: text) }
         }
-        guard !host.isEmpty, host.utf8.count <= 253, allowed else { throw EndpointError(text: text) }
+        guard (1...253).contains(host.utf8.count), Self.isName(host) || Self.isIPv6(host) else {
+            throw EndpointError(text: text)
+        }
         self = .tcp(host: String(host), port: port)
+    }
+
+    private static func isName(_ host: Substring) -> Bool {
+        host.utf8.allSatisfy { isLetterOrDigit($0) || [0x2D, 0x2E, 0x5F].contains($0) }
+    }
+
+    /// Hex digits, colons and dots; behind a `%` the name of an interface.
+    private static func isIPv6(_ host: Substring) -> Bool {
+        let parts = host.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+        return host.utf8.contains(0x3A) && (parts.count == 1 || !parts[1].isEmpty && isName(parts[1]))
+            && parts[0].allSatisfy { $0.isASCII && ($0.isHexDigit || $0 == ":" || $0 == ".") }
+    }
+
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        default: false
+        }
     }
 
     public var description: String {

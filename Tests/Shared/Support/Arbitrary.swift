@@ -151,3 +151,22 @@ struct Arbitrary {
         SubmittedApp(specification: specification(), on: maybe { $0.nodeID() })
     }
 }
+
+extension Arbitrary {
+    mutating func placement() -> Placement {
+        Placement(
+            height: number(), here: nodeID(),
+            nodes: list(3) {
+                PlacedNode(id: $0.nodeID(), name: $0.text(20), migratorAddress: $0.maybe { $0.text(20) })
+            },
+            apps: list(3) {
+                PlacedApp(
+                    specification: $0.specification(), node: $0.nodeID(), incarnation: $0.number(), running: $0.flag(),
+                    move: $0.maybe {
+                        MoveOrder(
+                            to: $0.nodeID(), incarnation: $0.number(), height: $0.number(),
+                            deadline: Int64(bitPattern: $0.number()))
+                    })
+            })
+    }
+}
