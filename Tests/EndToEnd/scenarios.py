@@ -24,10 +24,10 @@ def crash(service):
     """A scenario: kill -9 of one service on source and target while an app moves."""
     def scenario(site):
         app, other, port = f"{service}-a", f"{service}-b", 9100 + 2 * SERVICES.index(service)
-        site.submit(site.devices[0], compose(**{app: counter(port, load=30), other: loader(port + 1, 20)}), on="pi1")
-        for name in (app, other):
-            where(site, name)
+        # Counted before there is anything to balance: a move in the middle would break off a request.
+        site.submit(site.devices[0], compose(**{app: counter(port, load=30)}), on="pi1")
         before_count = count_to(site, app, port, 5)
+        site.submit(site.devices[0], compose(**{other: loader(port + 1, 20)}), on="pi1")
         before = {name: ask(site, name, p)["boot"] for name, p in ((app, port), (other, port + 1))}
         row = wait_until(f"{app} begins to move", lambda: moving(site, (app, other)), 90, every=0.1)
         for name in (row["node"], row["target"]):
@@ -84,11 +84,11 @@ def failed_restore(site):
         site[name].exec("rm", "-rf", "/srv/only-here")
     site["pi3"].exec("sh", "-c", "mkdir -p /srv/only-here && echo here > /srv/only-here/file")
     app = counter(9301, load=30, volumes=["/srv/only-here:/only-here"])
-    site.submit(site.devices[0], compose(rooted=app, ballast=loader(9302, 20, labels={"poise.move": "never"})), on="pi3")
-    for name in ("rooted", "ballast"):
-        where(site, name)
+    site.submit(site.devices[0], compose(rooted=app), on="pi3")
     count_to(site, "rooted", 9301, 3)
     before = ask(site, "rooted", 9301)
+    site.submit(site.devices[0], compose(ballast=loader(9302, 20, labels={"poise.move": "never"})), on="pi3")
+    where(site, "ballast")
     refused = wait_until("a move of the app is refused", lambda: outcome(site, "rooted", "refused"), 120)
     assert refused["reason"], "a refusal says why"
     single_copy(site, "rooted", 90)
