@@ -48,9 +48,12 @@ import Testing
         let twice = site.submit([good, good], at: 0)
         let nowhere = site.submit([Submission(specification: .test("good"), on: "pi9")], at: 0)
         let none = site.submit([], at: 0)
-        bad = .test("huge")
-        bad.command = Array(repeating: String(repeating: "y", count: 4_096), count: 100)
-        let huge = site.submit([Submission(specification: bad)], at: 0)
+        let large = (0..<10).map { number in
+            var app = AppSpecification.test("huge-\(number)")
+            app.command = Array(repeating: String(repeating: "y", count: 4_096), count: 15)
+            return Submission(specification: app)
+        }
+        let huge = site.submit(large, at: 0)
         let codes = [badName, badImage, twice, nowhere, none, huge].map { site.nodes[0].answers[$0]??.code }
         #expect(
             codes == [
