@@ -1,0 +1,86 @@
+import ConsensusCore
+import Contracts
+
+/// consensus with its core.
+final class ConsensusProcess: SimulatedProcess {
+    private var machine: ConsensusMachine?
+    private var source: Int?
+    private var cursor: String?
+    /// Planner's newest head, kept until the machine is there.
+    private var early: SiteHead?
+
+    init(on device: SimulatedDevice) { super.init(.consensus, on: device) }
+
+    override func boot() { identify() }
+
+    override func halt() {
+        machine = nil
+        source = nil
+        cursor = nil
+        early = nil
+    }
+
+    /// Waits for gossip, which alone knows which node this is.
+    private func identify() {
+        guard device.gossip.isUp else { return later(time.draw(50...500)) { [self] in identify() } }
+        let configuration = ElectionConfiguration(own: device.id, seed: time.seed(), heartbeat: 500, timeout: 1_500)
+        do {
+            let election = try RaftElection(configuration, stored: device.disk.election)
+            machine = ConsensusMachine(own: device.id, election: election)
+        } catch {
+            return site.judge.accuse("\(device.name): consensus can't read what it stored: \(error)")
+        }
+        announce()
+        if let early { take(early) }
+    }
+
+    var leadership: Leadership? { machine?.leadership }
+
+    private func announce() {
+        if let leadership { device.planner.take(leadership, from: self) }
+    }
+
+    func follow(_ gossip: GossipProcess) {
+        guard gossip.isUp else { return }
+        source = gossip.life
+        for line in gossip.lines(after: cursor, kinds: [.election]) { take(line, from: gossip) }
+    }
+
+    func take(_ line: FeedMessage, from gossip: GossipProcess) {
+        guard isUp, source == gossip.life, line.message.kind == .election else { return }
+        later(1) { [self] in
+            cursor = line.cursor
+            step(.message(line.message))
+        }
+    }
+
+    func take(_ head: SiteHead) {
+        guard isUp else { return }
+        guard machine != nil else {
+            early = head
+            return
+        }
+        later(1) { [self] in step(.head(head)) }
+    }
+
+    func take(_ blame: Blame) {
+        guard isUp else { return }
+        later(1) { [self] in step(.blame(blame)) }
+    }
+
+    private func step(_ kind: ConsensusEvent.Kind) {
+        perform(machine?.step(ConsensusEvent(now: device.now, kind)) ?? []) { effect in
+            switch effect {
+            case .persist(let bytes): device.disk.election = bytes
+            case .publish(let publication): device.gossip.request({ .publish($0, publication) }, { _ in })
+            case .setTimer(let timer, let delay): arm(timer, after: delay) { [self] in step(.timer(timer)) }
+            case .cancelTimer(let timer): disarm(timer)
+            case .leadership(let leadership):
+                if leadership.leader == device.id { site.note(device, "leads in term \(leadership.term)") }
+                site.judge.led(leadership, says: device)
+                announce()
+            case .count, .log: break
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+/// What goes wrong in a run, and when.
+struct FaultPlan {
+    enum Kind {
+        /// One process is killed and comes back after the fault's duration.
+        case kill(Service, device: Int)
+        case powerCut(device: Int)
+        /// Devices of different groups don't hear each other.
+        case partition([Int])
+        /// Nothing passes in this one direction.
+        case deafness(from: Int, to: Int)
+        case storm(SimulatedNetwork.Weather)
+        case stall(Service, device: Int)
+        case weakness(SimulatedEngine.Weakness, device: Int)
+        /// Somebody sets the clock on the wall.
+        case wallClock(device: Int, by: Int64)
+    }
+
+    struct Fault {
+        var at: Int64
+        var duration: Int64
+        var kind: Kind
+    }
+
+    private(set) var faults: [Fault] = []
+    /// Processes die between two effects of a step as long as faults are sown.
+    private(set) var suddenDeaths = 0
+    /// Chance out of 1,000 that something befalls a handoff at the start of one of its steps.
+    private(set) var ambushes = 0
+
+    static let none = FaultPlan()
+    private init() {}
+
+    /// - Parameter devices: how many there are.
+    init(drawing time: Timeline, devices: Int) {
+        suddenDeaths = time.chance(perMille: 500) ? Int(time.draw(1...6)) : 0
+        ambushes = time.chance(perMille: 600) ? Int(time.draw(50...300)) : 0
+        for _ in 0..<Int(time.draw(3...9)) {
+            faults.append(
+                Fault(
+                    at: time.draw(4_500...19_000), duration: time.draw(200...8_000),
+                    kind: Self.draw(time, devices: devices)))
+        }
+        faults.sort { ($0.at, $0.duration) < ($1.at, $1.duration) }
+    }
+
+    private static func draw(_ time: Timeline, devices: Int) -> Kind {
+        func device() -> Int { Int(time.draw(0...devices - 1)) }
+        func service() -> Service { Service.allCases[Int(time.draw(0...Service.allCases.count - 1))] }
+        switch time.draw(0...99) {
+        case ..<35: return .kill(service(), device: device())
+        case ..<45: return .powerCut(device: device())
+        case ..<58: return .partition((0..<devices).map { _ in Int(time.draw(0...1)) })
+        case ..<64:
+            let from = device()
+            return .deafness(from: from, to: (from + 1 + Int(time.draw(0...devices - 2))) % devices)
+        case ..<74:
+            return .storm(.init(loss: Int(time.draw(50...300)), duplication: 100, delay: 1...Int(time.draw(30...700))))
+        case ..<82: return .stall(service(), device: device())
+        case ..<96:
+            let all = SimulatedEngine.Weakness.allCases
+            return .weakness(all[Int(time.draw(0...all.count - 1))], device: device())
+        default: return .wallClock(device: device(), by: time.draw(-30_000...30_000))
+        }
+    }
+
+    /// When the last one is over.
+    var end: Int64 { faults.map { $0.at + $0.duration }.max() ?? 0 }
+
+    var hasFailingStarts: Bool {
+        faults.contains { if case .weakness(.start, _) = $0.kind { true } else { false } }
+    }
+}
+
+extension FaultPlan.Fault {
+    var words: String {
+        let length = "for \(duration) ms"
+        return switch kind {
+        case .kill(let service, let device): "\(service.rawValue) of pi\(device + 1) is killed and away \(length)"
+        case .powerCut(let device): "pi\(device + 1) has no power \(length)"
+        case .partition(let groups): "the site falls apart into \(groups) \(length)"
+        case .deafness(let from, let to): "pi\(to + 1) doesn't hear pi\(from + 1) \(length)"
+        case .storm(let weather):
+            "the network loses \(weather.loss) of 1000, up to \(weather.delay.upperBound) ms, \(length)"
+        case .stall(let service, let device): "\(service.rawValue) of pi\(device + 1) stands still \(length)"
+        case .weakness(let weakness, let device):
+            "the engine of pi\(device + 1) fails at \(weakness.rawValue) \(length)"
+        case .wallClock(let device, let by): "the clock of pi\(device + 1) is set by \(by) ms"
+        }
+    }
+}

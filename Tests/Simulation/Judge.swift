@@ -1,0 +1,168 @@
+import Contracts
+import MigratorCore
+import PlannerCore
+
+/// Sees everything and trusts nobody: what must hold at every step, and what must hold in the end.
+final class Judge {
+    private unowned let site: SimulatedSite
+    /// What was seen to be wrong, with its time.
+    private(set) var violations: [String] = []
+    private var winners: [UInt64: NodeID] = [:]
+    private var blocks: [UInt64: Digest] = [:]
+    private var committers: [NodeID: UInt64] = [:]
+    /// The chain as the judge computes it itself.
+    private(set) var chain: Chain?
+    /// Incarnations that came by a move, with the ones they came from.
+    private var moves: [HandoffKey: UInt64] = [:]
+    private var programs: [String: Int] = [:]
+    private var begun: Set<HandoffKey> = []
+    private var excused: Set<String> = []
+    private var programCount = 0
+    private(set) var completedMoves = 0
+    /// Every app that the chain ever had.
+    private(set) var known: Set<String> = []
+
+    init(site: SimulatedSite) { self.site = site }
+
+    func accuse(_ text: String) {
+        violations.append("at \(site.time.now) ms: \(text)")
+        site.note(nil, "VIOLATION: \(text)")
+    }
+
+    var terms: Int { winners.count }
+
+    // MARK: - The chain
+
+    /// At most one leader a term.
+    func led(_ leadership: Leadership, says device: SimulatedDevice) {
+        guard let leader = leadership.leader else { return }
+        if let winner = winners[leadership.term], winner != leader {
+            accuse("term \(leadership.term) has two leaders, \(site.name(winner)) and \(site.name(leader))")
+        }
+        winners[leadership.term] = leader
+    }
+
+    /// One block a height, and each one follows from the one before.
+    func committed(_ block: CommittedBlock, by device: SimulatedDevice) {
+        let last = committers[device.id, default: 0]
+        if block.height != last + 1 { accuse("\(device.name) commits block \(block.height) after \(last)") }
+        committers[device.id] = block.height
+        if let known = blocks[block.height] {
+            guard known != block.id else { return }
+            return accuse("block \(block.height) is \(known.short) and, says \(device.name), \(block.id.short)")
+        }
+        blocks[block.height] = block.id
+        do throws(ChainFault) {
+            if chain == nil, let genesis = device.disk.genesis { chain = try Chain(genesis: genesis) }
+            let before = chain?.state
+            try chain?.append(block)
+            if let before, let after = chain?.state { follow(before, after, device) }
+        } catch {
+            accuse("\(device.name) committed what can't be recomputed: \(error)")
+        }
+    }
+
+    private func follow(_ before: SiteState, _ after: SiteState, _ device: SimulatedDevice) {
+        var news: [String] = []
+        for (name, app) in after.apps.sorted(by: { $0.key < $1.key }) {
+            let old = before.apps[name]
+            known.insert(name)
+            if let move = app.move { moves[HandoffKey(app: name, incarnation: move.incarnation)] = app.incarnation }
+            if let move = old?.move, app.move == nil, app.incarnation == move.incarnation { completedMoves += 1 }
+            if old?.phase != app.phase || old?.incarnation != app.incarnation || old?.node != app.node {
+                news.append("\(name) is \(site.words(app))")
+            }
+        }
+        for name in before.apps.keys.sorted() where after.apps[name] == nil { news.append("\(name) is removed") }
+        for member in after.members where before.nodes[member.id]?.absent != after.nodes[member.id]?.absent {
+            news.append("\(member.name) is \(after.nodes[member.id]?.absent == true ? "absent" : "back")")
+        }
+        site.note(device, "commits block \(after.height)\(news.isEmpty ? "" : ": ")\(news.joined(separator: ", "))")
+    }
+
+    // MARK: - Containers
+
+    /// Never two running copies of one app that the chain could mean. A copy on a device that was given up may go on
+    /// until that device learns of it, unless it is the source of a move.
+    func changed(_ app: String) {
+        var running: [(incarnation: UInt64, device: SimulatedDevice)] = []
+        for device in site.devices {
+            for copy in device.engine.copies(of: app) where copy.state == .running {
+                running.append((copy.incarnation, device))
+            }
+        }
+        guard running.count > 1 else { return }
+        for (index, a) in running.enumerated() {
+            for b in running[..<index] {
+                let (old, new) = a.incarnation < b.incarnation ? (a, b) : (b, a)
+                let ofMove = moves[HandoffKey(app: app, incarnation: new.incarnation)] == old.incarnation
+                guard old.incarnation == new.incarnation || ofMove else { continue }
+                accuse(
+                    "\(app) runs twice: incarnation \(old.incarnation) on \(old.device.name) and "
+                        + "\(new.incarnation) on \(new.device.name)")
+            }
+        }
+    }
+
+    /// A program starts from nothing only where the chain placed its app anew, or where its memory was lost by a power cut.
+    func began(_ app: String, _ incarnation: UInt64, on device: SimulatedDevice) -> Int {
+        programCount += 1
+        let key = HandoffKey(app: app, incarnation: incarnation)
+        if moves[key] != nil || begun.contains(key), !excused.contains(app) {
+            accuse("\(app) was started anew on \(device.name) in incarnation \(incarnation) and lost its memory")
+        }
+        begun.insert(key)
+        programs[app] = programCount
+        return programCount
+    }
+
+    /// The memory of what is on this device is gone, and it is nobody's fault.
+    func excuse(_ device: SimulatedDevice) {
+        for copy in device.engine.copies() { excused.insert(copy.app) }
+    }
+
+    // MARK: - The end
+
+    /// What is not yet as it must be once no more goes wrong: everybody at one head, blocks coming, every app running
+    /// exactly once where the chain has it.
+    func unrest(since height: UInt64, _ workload: Workload) -> [String] {
+        var unrest: [String] = []
+        let states = site.devices.map(\.planner.state)
+        let heights = states.map { $0?.height ?? 0 }
+        guard let newest = heights.max(), let state = states.first(where: { $0?.height == newest }) ?? nil else {
+            return ["there is no chain"]
+        }
+        if newest < height + 3 { unrest.append("only \(newest - height) blocks since the last fault") }
+        for (device, height) in zip(site.devices, heights) where height + 1 < newest {
+            unrest.append("\(device.name) is at block \(height) of \(newest)")
+        }
+        for name in workload.names { unrest += self.unrest(of: name, state, workload) }
+        for name in state.apps.keys.sorted() where !workload.names.contains(name) {
+            unrest.append("nobody submitted \(name)")
+        }
+        return unrest
+    }
+
+    private func unrest(of name: String, _ state: SiteState, _ workload: Workload) -> [String] {
+        let running = site.devices.flatMap { device in
+            device.engine.copies(of: name).filter { $0.state == .running }.map { (device, $0.incarnation) }
+        }
+        let places = running.map { "\($0.0.name) (\($0.1))" }.joined(separator: ", ")
+        guard let app = state.apps[name] else {
+            if workload.removed.contains(name) {
+                return running.isEmpty ? [] : ["\(name) is removed and runs on \(places)"]
+            }
+            return ["\(name) is not in the chain"]
+        }
+        if workload.removed.contains(name) { return ["\(name) is not removed yet"] }
+        switch app.phase {
+        case .completed where workload.ending.contains(name), .failed where site.plan.hasFailingStarts:
+            return running.isEmpty ? [] : ["\(name) is \(app.phase.rawValue) and runs on \(places)"]
+        case .running:
+            let isRight = running.count == 1 && running[0].0.id == app.node && running[0].1 == app.incarnation
+            return isRight ? [] : ["\(name) should be \(site.words(app)) and runs on: \(places)"]
+        case .pending, .placed, .moving, .completed, .failed:
+            return ["\(name) is \(site.words(app)), runs on: \(places)"]
+        }
+    }
+}

@@ -1,0 +1,85 @@
+/// The five services of a device.
+public enum Service: String, CaseIterable, Sendable { case monitor, gossip, consensus, planner, migrator }
+
+/// A service as a process: it can be killed at any instant, even between two effects of a step, and is then started
+/// again with nothing but its disk. What was on its way to it or set to wake it is gone.
+class SimulatedProcess {
+    let service: Service
+    unowned let device: SimulatedDevice
+    private(set) var isUp = false
+    /// Differs in each run of the process.
+    private(set) var life = 0
+    private var timers: [AnyHashable: Int] = [:]
+    private var timerCount = 0
+    /// Until when the process gets no processor time.
+    private var stalledUntil: Int64 = 0
+
+    init(_ service: Service, on device: SimulatedDevice) {
+        self.service = service
+        self.device = device
+    }
+
+    var site: SimulatedSite { device.site }
+    var time: Timeline { device.site.time }
+
+    func start() {
+        guard !isUp, device.isOn else { return }
+        life += 1
+        isUp = true
+        stalledUntil = 0
+        boot()
+        device.connectFeeds(of: service)
+    }
+
+    func kill() {
+        guard isUp else { return }
+        isUp = false
+        life += 1
+        timers = [:]
+        halt()
+    }
+
+    func stall(for milliseconds: Int64) { stalledUntil = time.now + milliseconds }
+
+    /// Starts anew from the disk.
+    func boot() {}
+    /// Forgets everything that isn't on the disk.
+    func halt() {}
+
+    /// Does something later, if this run of the process lasts that long.
+    func later(_ delay: Int64, _ body: @escaping () -> Void) {
+        let life = life
+        time.after(delay) { [unowned self] in
+            guard self.life == life else { return }
+            if stalledUntil > time.now { return later(stalledUntil - time.now, body) }
+            body()
+        }
+    }
+
+    /// (Re)arms a timer, by this device's own clock.
+    func arm(_ key: AnyHashable, after local: Int64, _ fire: @escaping () -> Void) {
+        timerCount += 1
+        let number = timerCount
+        timers[key] = number
+        later(device.clock.duration(local)) { [unowned self] in
+            guard timers[key] == number else { return }
+            timers[key] = nil
+            fire()
+        }
+    }
+
+    func disarm(_ key: AnyHashable) { timers[key] = nil }
+
+    /// Performs effects in order. The process may die between any two of them.
+    func perform<Effect>(_ effects: [Effect], _ body: (Effect) -> Void) {
+        let life = life
+        for effect in effects {
+            if site.suddenDeaths > 0, time.draw(0...9_999) < site.suddenDeaths {
+                site.note(device, "\(service.rawValue) dies between two effects")
+                device.killAndRestart(service, after: time.draw(50...1_500))
+            }
+            guard self.life == life else { return }
+            body(effect)
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import FoundationEssentials
+import Simulation
+import Testing
+
+/// A whole site on its five cores, over many seeds.
+///
+/// `POISE_SEEDS` says how many; `POISE_SEED=<n>` runs that one alone and prints what happened.
+struct SiteSimulationTests {
+    private static let environment = ProcessInfo.processInfo.environment
+    private static let seeds = environment["POISE_SEEDS"].flatMap(UInt64.init) ?? 200
+    private static let replayed = environment["POISE_SEED"].flatMap(UInt64.init)
+
+    /// Shares of the seeds, to be run beside each other.
+    private static let shares: [[UInt64]] =
+        replayed.map { [[$0]] }
+        ?? (0..<8).map { share in Array(1...seeds).filter { $0 % 8 == share } }
+
+    /// Loss, delay, duplication, partitions, killed processes, power cuts, engines that fail: no height has two
+    /// blocks, every block recomputes, no app runs twice, and in the end each one runs once and blocks are committed.
+    @Test(arguments: shares) func aSiteBearsWhatGoesWrong(seeds: [UInt64]) throws {
+        var moves = 0
+        var blocks = 0
+        var slowest: (seed: UInt64, recovery: Int64) = (0, 0)
+        for seed in seeds {
+            var options = SimulatedSite.Options()
+            options.isTranscribed = Self.replayed != nil
+            let outcome = SimulatedSite(seed: seed, options: options).run()
+            for line in outcome.transcript { print(line) }
+            moves += outcome.moves
+            blocks += outcome.blocks
+            if outcome.recovery > slowest.recovery { slowest = (seed, outcome.recovery) }
+            #expect(
+                outcome.violations.isEmpty,
+                "seed \(seed), replayed by POISE_SEED=\(seed): \(outcome.violations.joined(separator: "\n"))")
+        }
+        print(
+            """
+            \(seeds.count) seeds: \(blocks) blocks, \(moves) moves; slowest recovery \(slowest.recovery) ms, seed \
+            \(slowest.seed)
+            """)
+        if seeds.count > 10 { #expect(moves > seeds.count, "too little was moved for this to prove much") }
+    }
+
+    @Test func nothingGoesWrongWhereNothingGoesWrong() {
+        for seed in 1...UInt64(3) {
+            var options = SimulatedSite.Options()
+            options.hasFaults = false
+            let outcome = SimulatedSite(seed: seed, options: options).run()
+            #expect(outcome.violations.isEmpty, "seed \(seed): \(outcome.violations)")
+            #expect(outcome.terms == 1, "seed \(seed): \(outcome.terms) terms")
+        }
+    }
+
+    @Test func oneSeedGivesOneHistory() {
+        var options = SimulatedSite.Options()
+        options.isTranscribed = true
+        let histories = (0..<2).map { _ in SimulatedSite(seed: 5, options: options).run().transcript }
+        #expect(histories[0] == histories[1])
+        #expect(histories[0] != SimulatedSite(seed: 6, options: options).run().transcript)
+    }
+
+    /// A judge that sees nothing would pass everything.
+    @Test(arguments: [
+        (SimulatedSite.Mutant.lyingEngine, "runs twice"),
+        (.amnesiacEngine, "lost its memory"),
+        (.forgedBlock, "block 3"),
+    ])
+    func theJudgeSeesABrokenSite(mutant: SimulatedSite.Mutant, complaint: String) {
+        var options = SimulatedSite.Options()
+        options.hasFaults = false
+        options.mutant = mutant
+        let violations = (1...UInt64(3)).flatMap { SimulatedSite(seed: $0, options: options).run().violations }
+        #expect(violations.contains { $0.contains(complaint) }, "\(violations)")
+    }
+}
