@@ -211,4 +211,29 @@ private struct DiskFull: Error {}
         sending.cancel()
         await sending.value
     }
+
+    /// A sender that woke a listener under a lock which leaving needs too would stop it and itself for ever.
+    @Test func cancelledListenersNeverStopTheSender() async {
+        let broadcast = Broadcast<Int>()
+        let sending = (0..<2).map { _ in
+            Task {
+                while !Task.isCancelled {
+                    broadcast.send(1)
+                    await Task.yield()
+                }
+            }
+        }
+        for _ in 0..<20_000 {
+            let stream = broadcast.subscribe()
+            let listening = Task { for await _ in stream {} }
+            await Task.yield()
+            listening.cancel()
+            await listening.value
+        }
+        for task in sending {
+            task.cancel()
+            await task.value
+        }
+        #expect(broadcast.count == 0)
+    }
 }

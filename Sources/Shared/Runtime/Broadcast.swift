@@ -15,18 +15,16 @@ public final class Broadcast<Value: Sendable>: Sendable {
     /// How many listen now.
     public var count: Int { state.withLock { $0.listeners.count } }
 
+    /// Sends to everybody. Call it from one task at a time: two senders at once reach each listener in any order.
     public func send(_ value: Value) {
-        let dropped = state.withLock { state in
-            var dropped: [AsyncStream<Value>.Continuation] = []
-            for (id, listener) in state.listeners {
-                if case .enqueued = listener.yield(value) { continue }
-                state.listeners[id] = nil
-                dropped.append(listener)
-            }
-            return dropped
+        // Not under the lock. `yield` resumes a task, which takes that task's own lock; whoever cancels the task holds
+        // that one while `leave` waits for ours. Each would wait for the other for ever.
+        let listeners = state.withLock { $0.listeners }
+        for (id, listener) in listeners {
+            if case .enqueued = listener.yield(value) { continue }
+            leave(id)
+            listener.finish()
         }
-        // Outside the lock: `finish` calls back into `leave`.
-        for listener in dropped { listener.finish() }
     }
 
     /// A stream of what is sent from now on.

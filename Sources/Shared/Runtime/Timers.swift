@@ -24,15 +24,17 @@ public final class Timers<Key: Hashable & Sendable>: Sendable {
     public var count: Int { state.withLock { $0.armed.count } }
 
     public func arm(_ key: Key, after delay: Duration, then fire: @escaping @Sendable () -> Void) {
-        state.withLock { state in
+        let replaced = state.withLock { state in
             state.generation += 1
             let generation = state.generation
             let task = Task { [weak self] in
                 do { try await Task.sleep(for: delay, clock: .continuous) } catch { return }
                 if self?.take(key, generation) == true { fire() }
             }
-            state.armed.updateValue(Armed(generation: generation, task: task), forKey: key)?.task.cancel()
+            return state.armed.updateValue(Armed(generation: generation, task: task), forKey: key)
         }
+        // Outside the lock, as a task's cancellation takes locks of its own.
+        replaced?.task.cancel()
     }
 
     public func cancel(_ key: Key) {
