@@ -1,8 +1,13 @@
 """What the site promises, one scenario each, on four devices with real engines."""
 
+import contextlib
 import json
+import os
+import shutil
+import subprocess
+import sys
 
-from emulated_site import SERVICES, CommandFailed, wait_until
+from emulated_site import SERVICES, CommandFailed, run, wait_until
 from fixture import ask, ballast, compose, counter, loader, move_of, remove, single_copy, where
 
 
@@ -98,6 +103,80 @@ def failed_restore(site):
     remove(site, "rooted", "ballast")
 
 
+def damaged_checkpoint(site):
+    """A checkpoint damaged on its way is noticed and sent again: the app arrives with its memory"""
+    site.submit(site.devices[0], compose(parcel=counter(9701, load=30)), on="pi1")
+    count_to(site, "parcel", 9701, 4)
+    before = ask(site, "parcel", 9701)
+    with damaging_wire(site["pi1"]) as wire:
+        site.submit(site.devices[0], compose(weight=loader(9702, 20, labels={"poise.move": "never"})), on="pi1")
+        move = move_of(site, ("parcel",))
+        assert wire.stdout.readline() == "damaged\n", "the wire had nothing to damage, so this shows nothing"
+    single_copy(site, "parcel")
+    after = ask(site, "parcel", 9701)
+    assert after == before, f"{before} became {after}"
+    metrics = site[move["to"]].get("migrator", "/metrics")
+    assert 'poise_migrator_operations_total{operation="restore",outcome="incomplete"}' in metrics, metrics
+    remove(site, "parcel", "weight")
+
+
+@contextlib.contextmanager
+def damaging_wire(device, port=17701, mark=0x901):
+    """For as long as it lasts, the first checkpoint that the device ships is damaged."""
+    network = f"--net=/proc/{device.status()['pid']}/ns/net"
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "damaging_wire.py")
+    wire = subprocess.Popen(["nsenter", network, sys.executable, program, str(port), str(mark)],
+                            stdout=subprocess.PIPE, text=True)
+    rule = ["OUTPUT", "-t", "nat", "-p", "tcp", "-d", f"{device.site.network}.0/24", "--dport", "7701",
+            "-m", "mark", "!", "--mark", str(mark), "-j", "REDIRECT", "--to-ports", str(port)]
+    try:
+        assert wire.stdout.readline() == "ready\n"
+        device.exec("iptables", "-A", *rule)
+        yield wire
+    finally:
+        device.exec("iptables", "-D", *rule, check=False)
+        wire.kill()
+        wire.wait()
+
+
+def full_disk(site):
+    """A device with a full disk refuses what it is sent, and says so; the app goes on where it is"""
+    with small_disk(site["pi4"]):
+        apps = {f"bulk{n}": loader(9800 + n, 10, labels={"poise.move": "never"}) for n in (2, 3)}
+        for number, (name, app) in enumerate(apps.items(), start=2):
+            site.submit(site.devices[0], compose(**{name: app}), on=f"pi{number}")
+        site.submit(site.devices[0], compose(settled=counter(9801, load=30)), on="pi1")
+        count_to(site, "settled", 9801, 3)
+        before = ask(site, "settled", 9801)
+        weight = loader(9804, 20, labels={"poise.move": "never"})
+        site.submit(site.devices[0], compose(weight=weight), on="pi1")
+        refused = wait_until("the move is refused", lambda: outcome(site, "settled", "refused"), 120)
+        assert refused["to"] == "pi4" and "disk is full" in refused["reason"], refused
+        assert 'poise_http_problems_total{problem="disk-full"}' in site["pi4"].get("migrator", "/metrics")
+        single_copy(site, "settled")
+        assert ask(site, "settled", 9801) == before
+        remove(site, "settled", "weight", *apps)
+
+
+@contextlib.contextmanager
+def small_disk(device, size_mib=1_000, left_mib=100):
+    """For as long as it lasts, the device's engine has its data on a disk that is nearly full."""
+    data = os.path.join(os.environ.get("LAB_DIR", "/var/lib/poise-lab"), device.name, "docker")
+    aside = f"{data}.aside"
+    device.restart(lambda: (os.rename(data, aside), os.mkdir(data),
+                            run("mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "small-disk", data),
+                            run("cp", "-a", f"{aside}/.", data)))
+    free = shutil.disk_usage(data).free >> 20
+    run("fallocate", "-l", f"{free - left_mib}m", os.path.join(data, "filler"))
+    try:
+        yield
+    finally:
+        os.remove(os.path.join(data, "filler"))
+        # What it has signed meanwhile must come back with it.
+        device.restart(lambda: (shutil.rmtree(aside), os.mkdir(aside), run("cp", "-a", f"{data}/.", aside),
+                                run("umount", data), os.rmdir(data), os.rename(aside, data)))
+
+
 def outcome(site, app, wanted):
     return next((m for m in site.moves() if m["app"] == app and m["outcome"] == wanted), None)
 
@@ -188,6 +267,6 @@ def power_cut(site):
 
 
 TESTS = [
-    moved_state, *(crash(service) for service in SERVICES), failed_restore, completed_app, bad_submissions,
-    replaced_service, cut_and_heal, power_cut, chain_verifies,
+    moved_state, *(crash(service) for service in SERVICES), failed_restore, damaged_checkpoint, completed_app,
+    bad_submissions, full_disk, replaced_service, cut_and_heal, power_cut, chain_verifies,
 ]

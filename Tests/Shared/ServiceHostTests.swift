@@ -176,7 +176,7 @@ import Transport
         }
         let port = Int(UInt16(bigEndian: address.sin_port))
         let directory = try TemporaryDirectory()
-        let network = NetworkListener(host: "127.0.0.1", port: port, router: ServiceHost.makeRouter())
+        let network = NetworkListener(host: "127.0.0.1", port: port, router: ServiceHost.makeRouter(metrics: Metrics()))
         #expect(
             await failure("test", in: directory.path, network: network)
                 == "the server on the network: can't listen on 127.0.0.1:\(port): Address already in use; "

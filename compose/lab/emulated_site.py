@@ -99,6 +99,19 @@ class Device:
         assignments = [f"{key}={value}" for key, value in environment.items()]
         self.exec("env", *assignments, "docker", "compose", "-f", "/opt/poise/device.yaml", "up", "-d", timeout=180)
 
+    def status(self):
+        """What the lab knows of it: `state`, `address`, `pid` of its first process, …"""
+        return next(d for d in json.loads(self.site.lab("status", "--json").stdout)["devices"] if d["name"] == self.name)
+
+    def restart(self, meanwhile):
+        """Shuts it down, does something, and starts it."""
+        self.site.lab("halt", self.name)
+        self.down = True
+        meanwhile()
+        self.site.lab("boot", self.name)
+        self.down = False
+        wait_until(f"{self.name} holds the site's chain", self.site.common_head, 120)
+
     def running_apps(self):
         """The app containers that run here (paused ones do not): {app: [container]}."""
         done = self.exec("docker", "ps", "--filter", "label=poise.app", "--filter", "status=running", "--format",

@@ -108,26 +108,42 @@ extension Response {
     }
 }
 
-/// Turns whatever a route throws into problem details.
-struct ProblemMiddleware: RouterMiddleware {
+/// Turns whatever a route throws into problem details, and counts these.
+struct AnswerMiddleware: RouterMiddleware {
+    let metrics: Metrics
+    /// What every answer carries, besides its own.
+    let headers: KeyValuePairs<String, String>
     private let log = Logger(label: "http")
 
     func handle(
         _ request: Request, context: ServiceContext, next: (Request, ServiceContext) async throws -> Response
     ) async throws -> Response {
-        do { return try await next(request, context) } catch let problem as Problem {
-            return .problem(problem)
-        } catch let error as HTTPError {
-            if error.status == .notFound {
-                return .problem(Problem(404, "not-found", "there is no \(request.method) \(request.uri.path) here"))
-            }
-            return .problem(
-                Problem(error.status.code, "http-\(error.status.code)", error.body ?? error.status.reasonPhrase))
-        } catch is NIOTooManyBytesError {
-            return .problem(Problem(413, "body-too-large", "the body is too large"))
-        } catch {
+        var response: Response
+        do { response = try await next(request, context) } catch {
+            let problem = problem(of: error, request)
+            metrics.counter(
+                "poise_http_problems_total", help: "Requests answered with a problem, by its code.",
+                labels: ["problem": problem.code]
+            ).increment()
+            response = .problem(problem)
+        }
+        for (name, value) in headers {
+            if let name = HTTPField.Name(name) { response.headers[name] = value }
+        }
+        return response
+    }
+
+    private func problem(of error: any Error, _ request: Request) -> Problem {
+        switch error {
+        case let problem as Problem: return problem
+        case let error as HTTPError where error.status == .notFound:
+            return Problem(404, "not-found", "there is no \(request.method) \(request.uri.path) here")
+        case let error as HTTPError:
+            return Problem(error.status.code, "http-\(error.status.code)", error.body ?? error.status.reasonPhrase)
+        case is NIOTooManyBytesError: return Problem(413, "body-too-large", "the body is too large")
+        default:
             log.error("\(request.method) \(request.uri.path): \(error)")
-            return .problem(Problem(500, "internal-error", "\(error)"))
+            return Problem(500, "internal-error", "\(error)")
         }
     }
 }

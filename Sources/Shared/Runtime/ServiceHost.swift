@@ -56,7 +56,7 @@ public struct ServiceHost {
         socket = "\(runDirectory)/\(service).sock"
         self.metrics = metrics
         log = Logger(label: service)
-        router = Self.makeRouter()
+        router = Self.makeRouter(metrics: metrics)
         let process = ProcessMetrics(metrics: metrics, service: service)
         let report: @Sendable (Request, ServiceContext) async throws -> Response = { _, _ in
             let report = Health(service: service, version: poiseVersion, checks: await health())
@@ -73,10 +73,12 @@ public struct ServiceHost {
         router.get("openapi.yaml") { _, _ in Response(type: "application/yaml", bytes: openapi) }
     }
 
-    /// A router that answers errors with problem details.
-    public static func makeRouter() -> ServiceRouter {
+    /// A router that answers errors with problem details, and counts them.
+    ///
+    /// - Parameter headers: what every answer carries.
+    public static func makeRouter(metrics: Metrics, headers: KeyValuePairs<String, String> = [:]) -> ServiceRouter {
         let router = ServiceRouter(context: ServiceContext.self)
-        router.add(middleware: ProblemMiddleware())
+        router.add(middleware: AnswerMiddleware(metrics: metrics, headers: headers))
         return router
     }
 

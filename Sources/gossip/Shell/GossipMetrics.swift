@@ -42,13 +42,6 @@ struct GossipMetrics: Sendable {
             labels: ["purpose": purpose.rawValue, "outcome": outcome])
     }
 
-    func refused(_ code: String) {
-        metrics.counter(
-            "poise_gossip_refused_total", help: "Requests of other devices that were refused, by problem.",
-            labels: ["reason": code]
-        ).increment()
-    }
-
     func connected(_ count: Int) {
         metrics.gauge("poise_gossip_peers_connected", help: "Peers that answer.").set(Double(count))
     }

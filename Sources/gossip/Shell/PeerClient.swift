@@ -10,7 +10,7 @@ import Transport
 struct PeerClient: Sendable {
     /// How a caller says where it can be called back; see ``NodeRoutes``.
     static let addressHeader = "Poise-Address"
-    /// How an answer says which node gives it; see ``NodeMiddleware``.
+    /// How an answer says which node gives it.
     static let nodeHeader = "Poise-Node"
     private static let timeout = Duration.seconds(3)
 

@@ -31,8 +31,8 @@ struct RunCommand: AsyncParsableCommand {
             metrics: metrics.metrics
         ) { await service.health() }
         LocalRoutes(service: service).add(to: host.router)
-        let network = ServiceHost.makeRouter()
-        network.add(middleware: NodeMiddleware(node: service.node, metrics: metrics))
+        let network = ServiceHost.makeRouter(
+            metrics: metrics.metrics, headers: [PeerClient.nodeHeader: service.node.description])
         NodeRoutes(service: service).add(to: network)
         try await host.run(network: NetworkListener(port: settings.port, router: network), tasks: service.tasks)
     }

@@ -41,7 +41,7 @@ struct Run: AsyncParsableCommand {
             openapi: PackageResources.openapi_yaml, metrics: service.metrics.registry,
             health: { await service.checks() })
         addRoutes(to: host.router, of: service)
-        let remote = ServiceHost.makeRouter()
+        let remote = ServiceHost.makeRouter(metrics: service.metrics.registry)
         HandoffRoutes(service: service, target: service.target).add(to: remote)
         try await host.run(network: NetworkListener(port: own.port, router: remote), tasks: service.tasks)
     }

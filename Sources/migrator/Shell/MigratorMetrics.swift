@@ -42,14 +42,6 @@ final class MigratorMetrics: Sendable {
 
     func lostReceipt() { receiptsLost.increment() }
 
-    /// A request of another migrator that was not granted.
-    func refused(_ code: String) {
-        registry.counter(
-            "poise_migrator_handoff_refusals_total", help: "Requests of other migrators that were not granted.",
-            labels: ["reason": code]
-        ).increment()
-    }
-
     func ended(_ operation: Operation, _ outcome: OperationOutcome) {
         let name = String(describing: operation).prefix { $0 != "(" }
         let result =

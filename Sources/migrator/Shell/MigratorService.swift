@@ -165,10 +165,7 @@ extension MigratorService {
     private func ask(_ event: (RequestID) -> MigratorEvent.Kind) async throws {
         let (request, answer) = requests.open()
         send(event(request))
-        if case .problem(let problem) = try await answer() {
-            metrics.refused(problem.code)
-            throw problem
-        }
+        if case .problem(let problem) = try await answer() { throw problem }
     }
 
     /// Whether the handoff takes files now.
@@ -184,7 +181,6 @@ extension MigratorService {
             return machine.placement?.apps.first { $0.specification.name == key.app }?.specification
         }
         guard let found else {
-            metrics.refused("unknown-handoff")
             throw Problem(404, "unknown-handoff", "no handoff of \(key) is open here: offer it first")
         }
         return found

@@ -139,7 +139,7 @@ import Transport
             #expect(code(response) == "400 malformed", "body \(index) of \(bytes.count) bytes")
             #expect(response.headers["content-type"] == "application/problem+json")
         }
-        let counted = try await device.metric(#"poise_gossip_refused_total{reason="malformed"}"#)
+        let counted = try await device.metric(#"poise_http_problems_total{problem="malformed"}"#)
         #expect(counted == bad.count)
         // Nothing of it did harm: the batch as it should be is taken.
         let taken = try await device.ask("POST", "/messages", body: good)
@@ -160,7 +160,7 @@ import Transport
         let response = try await device.ask("PUT", "/shared/pi1", body: [])
         #expect(code(response) == "400 invalid-node")
         #expect(code(try await device.ask("GET", "/shared/pi9")) == "404 unknown-node")
-        let counted = try await device.metric(#"poise_gossip_refused_total{reason="not-the-owner"}"#)
+        let counted = try await device.metric(#"poise_http_problems_total{problem="not-the-owner"}"#)
         #expect(counted == 3)
     }
 
