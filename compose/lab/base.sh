@@ -2,10 +2,10 @@
 # The root file system that all devices share: made once, then only read.
 
 # ebtables for cuts comes with iptables; ping and curl are for the tests.
-BASE_PACKAGES=docker.io,docker-cli,docker-compose,iptables,iproute2,procps,ca-certificates,curl,iputils-ping
+BASE_PACKAGES=docker.io,docker-cli,docker-compose,iptables,iproute2,procps,ca-certificates,curl,iputils-ping${LAB_PACKAGES:+,$LAB_PACKAGES}
 # Linux 6.16 took away a socket option that CRIU before 4.2 asks for, so that it
 # cannot dump any container with a TCP socket. Debian 13 has 4.1.1: take sid's.
-BASE_RECIPE="2 $BASE_PACKAGES${LAB_PACKAGES:+,$LAB_PACKAGES} criu/sid"
+BASE_RECIPE="2 $BASE_PACKAGES criu/sid"
 
 base_dir() { echo "$LAB_CACHE/base-$(cksum <<<"$BASE_RECIPE$(cat "$HERE"/base/*)" | command cut -d' ' -f1)"; }
 
