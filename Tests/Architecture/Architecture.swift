@@ -60,6 +60,18 @@ enum Architecture {
         }
     }
 
+    /// Tasks woken or cancelled under a lock. Waking takes the task's own lock; whoever cancels that task holds it while
+    /// the task's cancellation handler waits for ours.
+    static func wakersUnderLock(_ files: [SourceFile]) -> [String] {
+        let wakers: Set<String> = ["yield", "resume", "cancel"]
+        return files.flatMap { file in
+            SwiftCode.closures(of: "withLock", in: file.code).flatMap { line, words in
+                zip(words, words.dropFirst()).filter { $0.0 == "." && wakers.contains($0.1) }
+                    .map { "\(file):\(line): .\($0.1) under a lock: take out what is to be woken, then wake it" }
+            }
+        }
+    }
+
     static func untidy(_ files: [SourceFile]) -> [String] {
         files.flatMap { file -> [String] in
             var found = file.lines(matching: /\btry!/).map { "\(file):\($0) has try!" }

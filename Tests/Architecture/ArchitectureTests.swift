@@ -34,6 +34,9 @@ import Testing
     @Test("Files and functions are of a size to be read")
     func sizes() { expectNone(Architecture.oversized(sources)) }
 
+    @Test("No task is woken or cancelled under a lock")
+    func wakers() { expectNone(Architecture.wakersUnderLock(sources)) }
+
     @Test("Nothing is left for later, nothing is named for nothing")
     func tidiness() throws {
         let tests = try SourceTree.files("Tests").filter { !$0.path.hasPrefix("Tests/Architecture/") }

@@ -182,4 +182,17 @@ import Testing
                 "gossip documents DELETE /shared/{}, which it doesn't serve"
             ])
     }
+
+    @Test(
+        "A task that is woken or cancelled under a lock is caught",
+        arguments: [
+            ("state.withLock { $0.waiter?.resume() }", 1), ("state.withLock { $0.waiter }?.resume()", 0),
+            ("state.withLock { state in\n if x { state.task.cancel() }\n}", 1),
+            ("let task = state.withLock { $0.task }\ntask.cancel()", 0),
+            ("state.withLock { for l in $0.all { l.yield(1); l.yield(2) } }", 2),
+            ("if (state.withLock { $0.isOpen }) { task.cancel() }", 0), ("// withLock { $0.resume() }", 0),
+        ])
+    func wakers(text: String, count: Int) {
+        #expect(Architecture.wakersUnderLock([file("Sources/Shared/Runtime/X.swift", text)]).count == count)
+    }
 }

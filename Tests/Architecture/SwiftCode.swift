@@ -34,6 +34,15 @@ enum SwiftCode {
         return found
     }
 
+    /// The bodies of the closures given to calls of `name` in stripped code, each with the line of its first word.
+    static func closures(of name: String, in code: String) -> [(line: Int, words: [String])] {
+        let words = Word.all(in: code)
+        return words.indices.filter { words[$0].text == name }.compactMap { start in
+            guard let end = bodyEnd(words, after: start) else { return nil }
+            return (words[start].line, words[start...end].map(\.text))
+        }
+    }
+
     /// The index of the brace that ends the body of the declaration at `start`; nil if it has none, as in a protocol.
     private static func bodyEnd(_ words: [Word], after start: Int) -> Int? {
         let declarations: Set<String> = [

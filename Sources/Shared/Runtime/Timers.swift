@@ -18,7 +18,7 @@ public final class Timers<Key: Hashable & Sendable>: Sendable {
 
     public init() {}
 
-    deinit { state.withLock { $0.armed.values.forEach { $0.task.cancel() } } }
+    deinit { state.withLock { $0.armed.values }.forEach { $0.task.cancel() } }
 
     /// How many timers have neither fired nor been cancelled.
     public var count: Int { state.withLock { $0.armed.count } }

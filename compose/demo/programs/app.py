@@ -1,7 +1,7 @@
 """What the demo's apps share: an HTTP server and a measured load, in one thread.
 
 The load is CPU time, not a share of the clock: in every period of 100 ms the program works until its processes have
-used LOAD percent of it, and makes up for up to a second in which it got less. A busy device makes that take longer,
+used LOAD percent of it, and makes up for up to a fifth of a second in which it got less. A busy device makes that take longer,
 but doesn't change the figure, so a balancer that moves the app sees the same demand everywhere.
 """
 
@@ -14,7 +14,7 @@ import sys
 import time
 
 PERIOD = 0.1
-LIMIT = 1.0
+LIMIT = 0.2
 
 
 def whole_number(name, default, low, high):

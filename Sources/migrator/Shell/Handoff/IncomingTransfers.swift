@@ -19,11 +19,12 @@ final class IncomingTransfers: Sendable {
     /// - Throws: `Problem` 409 if it is closed; what `body` throws; `CancellationError` if it is closed meanwhile.
     func write<T: Sendable>(_ key: HandoffKey, _ body: @escaping @Sendable () async throws -> T) async throws -> T {
         let task = Task { try await body() }
+        let cancel: @Sendable () -> Void = { task.cancel() }
         let id: Int? = handoffs.withLock { handoffs in
             var handoff = handoffs[key] ?? Handoff()
             guard !handoff.isClosed else { return nil }
             handoff.next += 1
-            handoff.cancels[handoff.next] = { task.cancel() }
+            handoff.cancels[handoff.next] = cancel
             handoffs[key] = handoff
             return handoff.next
         }
