@@ -176,8 +176,7 @@ extension LocalOperations {
                 try await engine.start(entry.copy)
                 return .done(OperationMeasures(remark: "its memory is lost: the app was started anew"))
             }
-            try checkpoints.makeUnique(entry.copy, entry.checkpoint)
-            try await engine.start(entry.copy, checkpoint: entry.checkpoint)
+            try await engine.restore(entry.copy, from: entry.checkpoint, of: checkpoints)
             try await removeCheckpoint(entry)
             return .done(OperationMeasures())
         } catch let problem as Problem {

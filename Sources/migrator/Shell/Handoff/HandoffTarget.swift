@@ -190,8 +190,7 @@ extension HandoffTarget {
         }
         let checkpoint = "poise-\(key.incarnation)"
         do {
-            try local.checkpoints.makeUnique(copy.id, checkpoint)
-            try await engine.start(copy.id, checkpoint: checkpoint)
+            try await engine.restore(copy.id, from: checkpoint, of: local.checkpoints)
         } catch let problem as Problem {
             return .refused("the restore failed: \(local.explained(problem))")
         }

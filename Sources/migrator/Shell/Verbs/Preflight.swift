@@ -149,8 +149,7 @@ struct Preflight: Sendable {
                 advice: "is CRIU installed on the device, 4.2 or newer? See what it lacks: criu check --all")
         }
         do {
-            try checkpoints.makeUnique(id, "trial")
-            try await engine.start(id, checkpoint: "trial")
+            try await engine.restore(id, from: "trial", of: checkpoints)
         } catch let problem as Problem {
             return PreflightCheck(
                 name: "checkpoint", ok: false,
