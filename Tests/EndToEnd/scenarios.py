@@ -61,6 +61,39 @@ def moving(site, names):
     return next((row for name, row in site.apps().items() if name in names and row.get("target")), None)
 
 
+def engine_crash(site):
+    """The target's Docker engine crashes in the middle of a move: nothing lost, and Poise comes back with the engine"""
+    in_the_middle_of_a_move(site, "stranded", 9811, lambda target: target.exec(
+        "sh", "-c", "kill -9 $(cat /run/docker.pid)"))
+
+
+def cut_in_a_move(site):
+    """The target is cut off in the middle of a move: nothing lost, one copy at the end"""
+    def cut(target):
+        site.lab("cut", target.name)
+        height = json.loads(site.devices[0].get("planner", "/chain/head"))["height"]
+        wait_until("the other three go on committing blocks",
+                   lambda: json.loads(site.devices[0].get("planner", "/chain/head"))["height"] > height + 5, 90)
+        site.lab("heal")
+    in_the_middle_of_a_move(site, "severed", 9821, cut)
+
+
+def in_the_middle_of_a_move(site, app, port, do):
+    """Does something to the target while an app moves away from pi1; then the app must have kept its memory."""
+    site.submit(site.devices[0], compose(**{app: counter(port, load=30)}), on="pi1")
+    count_to(site, app, port, 4)
+    before = ask(site, app, port)
+    weight = loader(port + 1, 20, labels={"poise.move": "never"})
+    site.submit(site.devices[0], compose(weight=weight), on="pi1")
+    row = wait_until(f"{app} begins to move", lambda: moving(site, (app,)), 90, every=0.1)
+    do(site[row["target"]])
+    wait_until("all devices hold the same chain", site.common_head, 120)
+    single_copy(site, app, 180)
+    after = ask(site, app, port)
+    assert after == before, f"{before} became {after}"
+    remove(site, app, "weight")
+
+
 def cut_and_heal(site):
     """A device that is cut off and healed finds its way back: one chain, one copy of each app"""
     site.submit(site.devices[0], compose(lonely=counter(9201)), on="pi4")
@@ -268,5 +301,5 @@ def power_cut(site):
 
 TESTS = [
     moved_state, *(crash(service) for service in SERVICES), failed_restore, damaged_checkpoint, completed_app,
-    bad_submissions, full_disk, replaced_service, cut_and_heal, power_cut, chain_verifies,
+    bad_submissions, full_disk, engine_crash, cut_in_a_move, replaced_service, cut_and_heal, power_cut, chain_verifies,
 ]
