@@ -49,7 +49,7 @@ import Testing
 
     private var genesis: Genesis {
         Genesis(
-            site: "home", parameters: SiteParameters(),
+            site: "home", parameters: SiteParameters(strategy: "paper"),
             members: zip(keys, ["pi1", "pi2"]).map { Member(id: $0.nodeID, name: $1) })
     }
 

@@ -23,7 +23,7 @@ public struct Member: ByteCodable, Codable, Hashable {
 
 /// What all nodes must plan by alike, so it is fixed in the genesis and not read from each one's environment.
 public struct SiteParameters: ByteCodable, Codable, Hashable {
-    /// The placement strategy: `paper`.
+    /// The placement strategy: `balance` or `paper`.
     public var strategy: String
     /// Milliseconds from one block's commit to the next one's proposal, 100 to 60,000.
     public var blockInterval: Int64
@@ -35,7 +35,7 @@ public struct SiteParameters: ByteCodable, Codable, Hashable {
     public var declaredDemand: Int64
 
     public init(
-        strategy: String = "paper", blockInterval: Int64 = 1_000, absentAfter: Int64 = 15_000,
+        strategy: String = "balance", blockInterval: Int64 = 1_000, absentAfter: Int64 = 15_000,
         moveDeadline: Int64 = 120_000, declaredDemand: Int64 = 100
     ) {
         self.strategy = strategy

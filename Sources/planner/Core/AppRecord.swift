@@ -90,8 +90,12 @@ public struct AppRecord: ByteCodable, Hashable {
     public var since: Int64
     /// Why it stands so, for people: the last refusal, failure, deadline or absence.
     public var reason: String
-    /// Millicores by its newest score; nil before the first.
-    public var demand: Int64?
+    /// What it needs by its newest score; nil before the first.
+    public var demand: Resources?
+    /// What it needs with noise smoothed out: each score draws it an eighth of the way.
+    public var steadyDemand: Resources?
+    /// Block time at which its last move ended, whether it arrived or stayed, milliseconds; 0 before the first.
+    public var movedAt: Int64
     /// The incarnation that ``demand`` was measured at.
     public var measured: UInt64
     /// In ascending order of node.
@@ -110,6 +114,8 @@ public struct AppRecord: ByteCodable, Hashable {
         move = nil
         reason = ""
         demand = nil
+        steadyDemand = nil
+        movedAt = 0
         measured = 0
         exclusions = []
         failedOn = []
@@ -140,7 +146,9 @@ public struct AppRecord: ByteCodable, Hashable {
         writer.optional(move)
         writer.integer(since)
         writer.text(reason)
-        writer.optional(integer: demand)
+        writer.optional(demand)
+        writer.optional(steadyDemand)
+        writer.integer(movedAt)
         writer.integer(measured)
         writer.list(exclusions)
         writer.list(failedOn)
@@ -160,7 +168,9 @@ public struct AppRecord: ByteCodable, Hashable {
         move = try reader.optional()
         since = try reader.integer()
         reason = try reader.text("an app's reason", limit: 4_096)
-        demand = try reader.optional(integer: Int64.self)
+        demand = try reader.optional()
+        steadyDemand = try reader.optional()
+        movedAt = try reader.integer()
         measured = try reader.integer()
         exclusions = try reader.list("an app's exclusions", limit: Genesis.memberLimit)
         failedOn = try reader.list("the nodes an app failed on", limit: Genesis.memberLimit)

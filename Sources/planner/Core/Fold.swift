@@ -16,34 +16,7 @@ struct Fold {
     }
 
     /// - Precondition: the plan is the strategy's for the state before.
-    mutating func apply(_ plan: Plan) {
-        for assignment in plan.assignments {
-            update(assignment.app) { app, incarnation in
-                app.phase = .placed
-                app.node = assignment.node
-                app.on = nil
-                app.incarnation = incarnation
-            }
-        }
-        let assigned = Set(plan.assignments.map(\.app))
-        if !assigned.isEmpty { state.queue.removeAll(where: assigned.contains) }
-        for move in plan.moves {
-            let (height, deadline) = (height, time + state.parameters.moveDeadline)
-            update(move.app) { app, incarnation in
-                app.phase = .moving
-                app.move = RunningMove(to: move.to, incarnation: incarnation, height: height, deadline: deadline)
-            }
-        }
-    }
-
-    /// Gives the app a fresh incarnation and a new phase.
-    private mutating func update(_ name: String, _ change: (inout AppRecord, UInt64) -> Void) {
-        guard var app = state.apps[name] else { return }
-        change(&app, state.nextIncarnation)
-        app.since = time
-        state.nextIncarnation += 1
-        state.apps[name] = app
-    }
+    mutating func apply(_ plan: Plan) { state.apply(plan) }
 
     /// - Throws: ``Refusal`` `receipt-without-effect`, `unknown-app`, `app-exists`, `unknown-node`, `too-many-apps`,
     ///   `empty-submission`, `sender-not-a-member` or `replayed-message`; the state is then as before.
@@ -59,12 +32,13 @@ struct Fold {
         }
         record.take(report, sequence: sequence, at: time)
         state.nodes[sender] = record
-        let capacity = Int64(report.load.capacity.cpuMillicores)
         for score in report.load.apps {
             guard var app = state.apps[score.app], app.node == sender, app.phase == .running || app.phase == .placed,
-                app.incarnation == score.incarnation, let cpu = score.score.cpu
+                app.incarnation == score.incarnation, score.score.cpu != nil
             else { continue }
-            app.demand = EffectiveLoad.millicores(cpu, of: capacity)
+            let demand = Resources(score.score, of: report.load.capacity)
+            app.demand = demand
+            app.steadyDemand = app.steadyDemand?.approaching(demand) ?? demand
             app.measured = app.incarnation
             state.apps[score.app] = app
         }
@@ -93,5 +67,37 @@ struct Fold {
             if app != state.apps[name] { state.apps[name] = app }
         }
         return state
+    }
+}
+
+extension SiteState {
+    /// Does what a plan says, at this state's height and time.
+    mutating func apply(_ plan: Plan) {
+        for assignment in plan.assignments {
+            update(assignment.app) { app, incarnation in
+                app.phase = .placed
+                app.node = assignment.node
+                app.on = nil
+                app.incarnation = incarnation
+            }
+        }
+        let assigned = Set(plan.assignments.map(\.app))
+        if !assigned.isEmpty { queue.removeAll(where: assigned.contains) }
+        for move in plan.moves {
+            let (height, deadline) = (height, time + parameters.moveDeadline)
+            update(move.app) { app, incarnation in
+                app.phase = .moving
+                app.move = RunningMove(to: move.to, incarnation: incarnation, height: height, deadline: deadline)
+            }
+        }
+    }
+
+    /// Gives the app a fresh incarnation and a new phase.
+    private mutating func update(_ name: String, _ change: (inout AppRecord, UInt64) -> Void) {
+        guard var app = apps[name] else { return }
+        change(&app, nextIncarnation)
+        app.since = time
+        nextIncarnation += 1
+        apps[name] = app
     }
 }

@@ -5,6 +5,7 @@ extension AppRecord {
     mutating func stay(_ why: String, at time: Int64) {
         phase = .running
         move = nil
+        movedAt = time
         since = time
         reason = why
     }
@@ -19,14 +20,15 @@ extension AppRecord {
     }
 
     /// The move's target holds it from now on.
-    fileprivate mutating func arrive() {
+    mutating func arrive(at time: Int64) {
         guard let move else { return }
+        movedAt = time
         node = move.to
         incarnation = move.incarnation
         self.move = nil
     }
 
-    fileprivate mutating func run(at time: Int64) {
+    mutating func run(at time: Int64) {
         phase = .running
         failedOn = []
         reason = ""
@@ -100,7 +102,7 @@ extension SiteState {
         let isTarget = ofMove && app.move?.to == sender
         switch receipt.outcome {
         case .running where isTarget || (isHolder && app.phase == .placed):
-            if isTarget { app.arrive() }
+            if isTarget { app.arrive(at: time) }
             app.run(at: time)
         case .refused where isTarget || (ofMove && app.node == sender), .failed where isTarget:
             if let move = app.move { app.exclude(move.to, until: time + Self.exclusionTime) }
@@ -110,7 +112,7 @@ extension SiteState {
         case .failed where isHolder:
             app.end(.failed, receipt.reason, at: time)
         case .completed where isHolder || isTarget:
-            if isTarget { app.arrive() }
+            if isTarget { app.arrive(at: time) }
             app.end(.completed, receipt.reason, at: time)
         default:
             throw Refusal(

@@ -158,7 +158,7 @@ extension PlannerMachine {
             AppStatus(
                 name: app.specification.name, image: app.specification.image, phase: app.phase,
                 node: app.node.flatMap { names[$0] }, target: app.move.flatMap { names[$0.to] },
-                incarnation: app.incarnation, cpuMillicores: app.demand, reason: app.reason)
+                incarnation: app.incarnation, cpuMillicores: app.demand?.cpu, reason: app.reason)
         }
     }
 

@@ -71,7 +71,7 @@ public struct SiteState: Sendable, Hashable {
         }
         writer.texts(queue)
         writer.integer(nextIncarnation)
-        return Digest(of: writer.bytes, domain: "poise/state/1")
+        return Digest(of: writer.bytes, domain: "poise/state/2")
     }
 
     /// Whether every app that should run has been measured in its newest incarnation, or had the time to be. Until
@@ -113,7 +113,7 @@ extension SiteState {
     /// This state in bytes, to start from without folding every block again.
     public var snapshot: [UInt8] {
         var writer = ByteWriter()
-        writer.text("poise/snapshot/1")
+        writer.text("poise/snapshot/2")
         writer.value(genesis)
         writer.integer(height)
         writer.integer(time)
@@ -133,7 +133,7 @@ extension SiteState {
     public init(snapshot: [UInt8], genesis founding: Genesis) throws {
         self.init(genesis: founding)
         var reader = ByteReader(snapshot)
-        try reader.domain("poise/snapshot/1")
+        try reader.domain("poise/snapshot/2")
         let found: Digest = try reader.value()
         guard found == genesis else {
             throw ByteCodingError.invalid(what: "a snapshot's genesis", value: "\(found.short), not \(genesis.short)")

@@ -13,7 +13,7 @@ import Runtime
             """,
         version: poiseVersion,
         subcommands: [
-            Run.self, HealthVerb.self, Submit.self, Apps.self, Remove.self, Nodes.self, ChainVerb.self,
+            Run.self, HealthVerb.self, Submit.self, Apps.self, Remove.self, Nodes.self, ChainVerb.self, Simulate.self,
         ])
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Contracts
+import PlannerCore
 import Runtime
 
 /// What `planner run` can be told.
@@ -14,7 +15,7 @@ struct PlannerOptions: ParsableArguments {
         help: "How many devices found the site (POISE_EXPECT; required): no block is made before so many have signed.")
     var expect: Int?
 
-    @Option(help: "How apps are placed (POISE_STRATEGY; default paper).")
+    @Option(help: "How apps are placed (POISE_STRATEGY: balance or paper; default balance).")
     var strategy: String?
 
     @Option(help: "Milliseconds from one block to the next (POISE_BLOCK_INTERVAL_MS; default 1000).")
@@ -70,7 +71,8 @@ struct PlannerSettings: Sendable, Equatable {
             Int64(try settings.integer(key, flag: flag, default: Int(value), in: range))
         }
         parameters = SiteParameters(
-            strategy: try settings.choice("strategy", flag: options.strategy, default: usual.strategy, of: ["paper"]),
+            strategy: try settings.choice(
+                "strategy", flag: options.strategy, default: usual.strategy, of: Strategies.names),
             blockInterval: try figure(
                 "block-interval-ms", options.blockIntervalMs, usual.blockInterval, 100...60_000),
             absentAfter: try figure("absent-after-ms", options.absentAfterMs, usual.absentAfter, 3_000...3_600_000),

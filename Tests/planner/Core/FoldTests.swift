@@ -62,7 +62,7 @@ import Testing
         #expect(chain.state.apps["counter"]?.phase == .running)
         #expect(chain.state.apps["counter"]?.node == move.to)
         #expect(chain.state.apps["counter"]?.incarnation == move.incarnation)
-        #expect(chain.state.apps["counter"]?.demand == 800)
+        #expect(chain.state.apps["counter"]?.demand?.cpu == 800)
     }
 
     @Test func aRefusedMoveLeavesTheAppAndIsNotRepeatedAtOnce() throws {
@@ -154,6 +154,21 @@ import Testing
                 after: chain.state, wall: chain.state.time + 86_400_000, elapsed: 86_400_000)
             try chain.grow(reports: chain.reports(), after: time - chain.state.time)
             #expect(chain.state.nodes.values.allSatisfy { !$0.absent })
+        }
+    }
+
+    /// Whatever the wall clock says, and however long there was no block: a move isn't cut short.
+    @Test func timeNeverRunsMuchFasterThanTime() throws {
+        var chain = try chain()
+        let began = chain.state.time
+        var real: Int64 = 0
+        for seed in 0..<1_000 as Range<UInt64> {
+            var random = SplitMix64(seed: seed)
+            let elapsed = Int64(random.next(in: 0...12_000))
+            real += elapsed
+            chain.state.time = BlockTime.choose(
+                after: chain.state, wall: began + Int64(random.next(in: -9_000_000...9_000_000)), elapsed: elapsed)
+            #expect(chain.state.time - began <= real + real / 10 + Int64(seed) + 1, "seed \(seed)")
         }
     }
 

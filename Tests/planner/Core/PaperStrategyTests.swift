@@ -16,8 +16,8 @@ import Testing
         var baseLoad: ClosedRange<Int> = 0...0
         var moves: [Move] = []
 
-        init(nodes: Int, seed: UInt64) throws {
-            chain = TestChain(nodes: nodes)
+        init(nodes: Int, seed: UInt64, strategy: String = PaperStrategy.name) throws {
+            chain = TestChain(nodes: nodes, parameters: SiteParameters(strategy: strategy))
             random = SplitMix64(seed: seed)
             try chain.grow(reports: chain.reports())
         }
@@ -58,22 +58,8 @@ import Testing
         }
     }
 
-    @Test func theLargestThreeOfFourAppsMoveDespiteNoise() throws {
-        for seed in 0..<AgreementSimulationTests.seeds {
-            var world = try World(nodes: 4, seed: seed)
-            world.noise = 50
-            world.baseLoad = 10_000...30_000
-            try world.start([("d", 150, 0), ("a", 300, 0), ("c", 200, 0), ("b", 250, 0)])
-            for _ in 0..<40 { try world.next() }
-            #expect(world.moves.map(\.app) == ["a", "b", "c"], "seed \(seed)")
-            #expect(Set(world.moves.map(\.to)).count == 3, "seed \(seed)")
-            if world.moves.count != 3 { return }
-        }
-    }
-
-    /// With and without the margin: each move strictly lowers the difference of its pair, and steady load comes to rest.
-    @Test(arguments: [0, PaperStrategy.defaultMargin])
-    func eachMoveLowersTheDifferenceAndItEnds(margin: Int64) throws {
+    /// Each move strictly lowers the difference of its pair, and steady load comes to rest.
+    @Test func eachMoveLowersTheDifferenceAndItEnds() throws {
         for seed in 0..<1_000 as Range<UInt64> {
             var random = SplitMix64(seed: seed)
             let nodes = random.next(in: 1...8)
@@ -91,17 +77,17 @@ import Testing
                 app.node = chain.id(random.next(in: 0...nodes - 1))
                 app.incarnation = 1
                 app.measured = 1
-                app.demand = Int64(random.next(in: 0...1_500))
+                app.demand = Resources(cpu: Int64(random.next(in: 0...1_500)))
                 state.apps["app\(number)"] = app
             }
-            let strategy = PaperStrategy(margin: margin)
+            let strategy = PaperStrategy()
             var moves = 0
             while let move = strategy.plan(for: state).moves.first {
                 moves += 1
                 let before = difference(move, state)
                 state.apps[move.app]?.node = move.to
                 let after = difference(move, state)
-                #expect(before - after > margin, "seed \(seed)")
+                #expect(before > after, "seed \(seed)")
                 #expect(before >= 0, "seed \(seed): not from the more loaded to the less loaded")
                 if moves > 500 { break }
             }
@@ -147,7 +133,7 @@ import Testing
     }
 
     @Test func whatMustNotMoveStays() throws {
-        var chain = TestChain(nodes: 2)
+        var chain = TestChain(nodes: 2, parameters: SiteParameters(strategy: PaperStrategy.name))
         try chain.grow(reports: chain.reports())
         var pinned = AppSpecification.test("pinned")
         pinned.move = .never
@@ -169,7 +155,7 @@ import Testing
         for number in 0..<5_000 {
             var app = AppRecord(specification: .test("app\(number)"), on: nil, since: 0)
             (app.phase, app.node, app.incarnation, app.measured) = (.running, chain.id(number % 100), 1, 1)
-            app.demand = Int64(number % 7)
+            app.demand = Resources(cpu: Int64(number % 7))
             state.apps["app\(number)"] = app
         }
         for number in 0..<500 {

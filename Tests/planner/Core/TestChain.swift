@@ -36,17 +36,23 @@ struct TestChain {
     }
 
     /// - Parameter apps: millicores by name, of apps that the chain has here.
-    mutating func report(by index: Int, apps: [String: Int] = [:], cores: Int = 2) -> SignedMessage {
+    mutating func report(
+        by index: Int, apps: [String: Int] = [:], cores: Int = 2, ramBytes: Int = 1 << 30, pageSize: Int = 4_096
+    ) -> SignedMessage {
         let capacity = Capacity(
-            cpuMillicores: cores * 1_000, ramBytes: 1 << 30, diskBytesPerSecond: 1, networkBytesPerSecond: 1)
+            cpuMillicores: cores * 1_000, ramBytes: ramBytes, diskBytesPerSecond: 1 << 32,
+            networkBytesPerSecond: 1 << 32)
         let scores = apps.sorted { $0.key < $1.key }.map { name, millicores in
             AppScore(
                 app: name, incarnation: state.apps[name]?.incarnation ?? 0,
                 score: Score(cpu: millicores * 1_000_000 / (cores * 1_000)))
         }
         let device = scores.reduce(base[index] ?? 0) { $0 + ($1.score.cpu ?? 0) }
+        var facts = Facts.test
+        facts.pageSize = pageSize
         let load = LoadMatrix(
-            timestamp: 0, device: Score(cpu: device), apps: scores, services: [], capacity: capacity, facts: .test)
+            timestamp: 0, device: Score(cpu: device), apps: scores, services: [], capacity: capacity,
+            facts: facts)
         let report = Report(
             name: "pi\(index + 1)", gossipAddress: "10.0.0.\(index):7700", migratorAddress: "10.0.0.\(index):7701",
             load: load)

@@ -53,7 +53,7 @@ import Testing
             ),
             (
                 ["POISE_NAME": "pi1", "POISE_EXPECT": "1", "POISE_STRATEGY": "magic"],
-                "POISE_STRATEGY is \"magic\": allowed is paper"
+                "POISE_STRATEGY is \"magic\": allowed is balance, paper"
             ),
             (
                 ["POISE_NAME": "pi1", "POISE_EXPECT": "1", "POISE_BLOCK_INTERVAL_MS": "99"],

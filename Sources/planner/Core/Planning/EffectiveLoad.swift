@@ -25,7 +25,7 @@ public struct EffectiveLoad: Sendable {
     public private(set) var rows: [Row]
     private let index: [NodeID: Int]
 
-    public init(_ state: SiteState) {
+    public init(_ state: SiteState, _ basis: PlanningTerms.Basis = .effective) {
         var rows: [Row] = []
         for member in state.members {
             guard let record = state.nodes[member.id], record.isPresent, let load = record.report?.load else {
@@ -33,11 +33,12 @@ public struct EffectiveLoad: Sendable {
             }
             let capacity = min(Self.millicoreLimit, max(1, Int64(load.capacity.cpuMillicores)))
             func millicores(_ score: Score) -> Int64 { Self.millicores(score.cpu ?? 0, of: capacity) }
-            let managed = load.apps.filter { state.apps[$0.app] != nil }.reduce(0) { $0 + millicores($1.score) }
+            let shown = basis == .reports ? [] : load.apps
+            let managed = shown.filter { state.apps[$0.app] != nil }.reduce(0) { $0 + millicores($1.score) }
             rows.append(Row(node: member.id, capacity: capacity, load: max(0, millicores(load.device) - managed)))
         }
         let index = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1.node, $0) })
-        for app in state.apps.values where app.phase.isPlaced {
+        for app in state.apps.values where app.phase.isPlaced && basis == .effective {
             let demand = Self.demand(of: app, state.parameters)
             for node in [app.node, app.move?.to] {
                 if let node, let row = index[node] { rows[row].load += demand }
@@ -49,7 +50,7 @@ public struct EffectiveLoad: Sendable {
 
     /// What an app is taken to need: its newest score, or the declared demand before the first.
     public static func demand(of app: AppRecord, _ parameters: SiteParameters) -> Int64 {
-        min(millicoreLimit, app.demand ?? parameters.declaredDemand)
+        min(millicoreLimit, app.demand?.cpu ?? parameters.declaredDemand)
     }
 
     /// `ppm` of a capacity, in its unit.
@@ -61,9 +62,10 @@ public struct EffectiveLoad: Sendable {
 
     public subscript(node: NodeID) -> Row? { index[node].map { rows[$0] } }
 
-    mutating func add(_ demand: Int64, to node: NodeID) {
-        if let row = index[node] { rows[row].load += demand }
-    }
+    /// Where ``rows`` has a node; nil unless it is present.
+    func row(of node: NodeID) -> Int? { index[node] }
+
+    mutating func add(_ demand: Int64, toRow row: Int) { rows[row].load += demand }
 
     /// The present node with the lowest score of those that `allowed` admits; of equals the one with the lowest key.
     func least(where allowed: (NodeID) -> Bool) -> Row? {

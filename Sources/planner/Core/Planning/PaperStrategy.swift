@@ -3,47 +3,48 @@ import Contracts
 /// Algorithm 1 of "A Blockchain-based Decentralized Self-balancing Architecture for the Web of Things" (Tošić, Vičič,
 /// Mrissa, 2019). A node's score is the processor alone.
 ///
-/// While apps are queued, each goes in order to the least loaded node. With an empty queue the largest app of the most
-/// loaded node goes to the least loaded one if that brings the two closer together. Three repairs:
+/// While apps are queued, each goes in order to the least loaded node, whatever that can carry. With an empty queue the
+/// largest app of the most loaded node goes to the least loaded one if that brings the two closer together. Two repairs:
 ///
 /// - The printed condition moves a single app back and forth for ever. Here the two nodes' difference must shrink,
 ///   |Current| > |Future|, which is to say 0 < size < Max - Min where both nodes have the same capacity.
 /// - Equals are told apart by the lowest key or name.
-/// - The difference must shrink by more than ``margin``. Of a difference that measurement can't tell from noise
-///   the printed algorithm makes moves too, and undoes them with the next report.
+///
+/// The paper's moves take no time and its loads are exact. Here a move is only made once every app has been measured where
+/// it is; noise it follows as printed, which ``BalanceStrategy`` does not.
 public struct PaperStrategy: Strategy {
     public static let name = "paper"
-    /// How much closer two nodes must come for a move, in ppm of a node.
-    public static let defaultMargin: Int64 = 50_000
     /// Milliseconds of block time after which an app that was never measured no longer holds up moves.
     public static let patience: Int64 = 30_000
 
-    public let margin: Int64
+    public init() {}
 
-    public init(margin: Int64 = PaperStrategy.defaultMargin) { self.margin = margin }
-
-    public func plan(for state: SiteState) -> Plan {
-        var load = EffectiveLoad(state)
-        guard state.queue.isEmpty else { return Plan(assignments: assignments(state, &load)) }
+    public func plan(for state: SiteState, _ terms: PlanningTerms) -> Plan {
+        let load = EffectiveLoad(state, terms.basis)
+        guard state.queue.isEmpty else { return Plan(assignments: assignments(state, load, terms.limit)) }
         guard state.isSettled(after: Self.patience), let move = move(state, load) else { return Plan() }
         return Plan(moves: [move])
     }
 
-    private func assignments(_ state: SiteState, _ load: inout EffectiveLoad) -> [Assignment] {
+    private func assignments(_ state: SiteState, _ load: EffectiveLoad, _ limit: Int) -> [Assignment] {
+        var load = load
+        var order = LoadOrder(load.rows.map(\.score))
         var assignments: [Assignment] = []
-        for name in state.queue.prefix(Plan.limit) {
-            guard let app = state.apps[name], let node = node(for: app, state, load) else { continue }
-            load.add(EffectiveLoad.demand(of: app, state.parameters), to: node)
-            assignments.append(Assignment(app: name, node: node))
+        for name in state.queue.prefix(limit) {
+            guard let app = state.apps[name], let row = row(for: app, state, load, order) else { continue }
+            load.add(EffectiveLoad.demand(of: app, state.parameters), toRow: row)
+            order.update(row, load.rows[row].score)
+            assignments.append(Assignment(app: name, node: load.rows[row].node))
         }
         return assignments
     }
 
     /// The wished node if it can take the app, else the least loaded one, best one that hasn't failed it yet.
-    private func node(for app: AppRecord, _ state: SiteState, _ load: EffectiveLoad) -> NodeID? {
-        if let wish = app.on, load[wish] != nil, !app.excludes(wish, at: state.time) { return wish }
-        let untried = load.least { !app.failedOn.contains($0) && !app.excludes($0, at: state.time) }
-        return (untried ?? load.least { !app.excludes($0, at: state.time) })?.node
+    private func row(for app: AppRecord, _ state: SiteState, _ load: EffectiveLoad, _ order: LoadOrder) -> Int? {
+        if let wish = app.on, let row = load.row(of: wish), !app.excludes(wish, at: state.time) { return row }
+        func allowed(_ row: Int) -> Bool { !app.excludes(load.rows[row].node, at: state.time) }
+        return order.ascending.first { allowed($0) && !app.failedOn.contains(load.rows[$0].node) }
+            ?? order.ascending.first(where: allowed)
     }
 
     private func move(_ state: SiteState, _ load: EffectiveLoad) -> Move? {
@@ -56,7 +57,7 @@ public struct PaperStrategy: Strategy {
         let future = abs(
             EffectiveLoad.score(max.load - size, of: max.capacity)
                 - EffectiveLoad.score(min.load + size, of: min.capacity))
-        return current - future > margin ? Move(app: app, from: max.node, to: min.node) : nil
+        return current > future ? Move(app: app, from: max.node, to: min.node) : nil
     }
 
     /// Whether the app runs at `from` and can be restored at `to`, as far as reports and receipts say.

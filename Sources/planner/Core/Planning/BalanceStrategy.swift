@@ -1,0 +1,42 @@
+/// Keeps the devices' dominant shares close together with few moves.
+///
+/// The potential of a placement is the sum over nodes of ``Census/Node/potential(_:)``: for equal devices and one resource
+/// the sum of squared loads, so that at a given total it falls exactly when the standard deviation does. Queued apps are placed
+/// largest first, each where it adds least to the potential. Then, step by step, the best of two changes is made: one app
+/// goes to another node, or two apps change places. A change must lower the potential by more than its price. Queued apps
+/// change places for nothing; each app that leaves the node it runs on costs at least ``price(nodes:)``.
+///
+/// So the moves of a plan together lower the potential by more than the sum of their prices, and since the potential is a
+/// non-negative integer and each price positive, a site whose loads and members don't change comes to rest. Nothing is placed or moved
+/// to where it doesn't fit. Work is O(A + (N + moves) log N) for A apps on N nodes, as a step looks at a fixed number of nodes.
+public struct BalanceStrategy: Strategy {
+    public static let name = "balance"
+    /// See ``margin``.
+    public static let defaultMargin: Int64 = 69_000
+    /// See ``coolDown``.
+    public static let defaultCoolDown: Int64 = 60_000
+
+    /// How much a move must be worth, 0 to 1,000,000 ppm of a device: as much as levelling two devices on a large site that
+    /// are twice this apart.
+    public let margin: Int64
+    /// Milliseconds of block time for which an app is left alone after a move.
+    public let coolDown: Int64
+
+    public init(margin: Int64 = Self.defaultMargin, coolDown: Int64 = Self.defaultCoolDown) {
+        self.margin = margin
+        self.coolDown = coolDown
+    }
+
+    public func plan(for state: SiteState, _ terms: PlanningTerms) -> Plan {
+        let census = Census(state, terms, coolDown: coolDown)
+        guard !census.nodes.isEmpty else { return Plan() }
+        var balancer = Balancer(census, price: price(nodes: census.nodes.count))
+        balancer.place(state, limit: terms.limit)
+        balancer.level(limit: terms.limit)
+        return balancer.plan
+    }
+
+    /// What a move that ships no memory must gain at least, ppm² of a device. A small site has few pairs of nodes to choose
+    /// from, so it takes smaller gains than a large one that would leave the same imbalance.
+    public func price(nodes: Int) -> Int64 { max(1, 2 * margin * margin / Int64(nodes + 6) * Int64(nodes)) }
+}

@@ -1,0 +1,210 @@
+import Contracts
+
+/// The four resources in one vector: processor, memory, disk, network. Of apps and loads each lane is in parts per million
+/// of the site's average device, so that an app's need is the same number wherever it runs.
+typealias Amounts = SIMD4<Int64>
+
+/// A state in numbers, as ``BalanceStrategy`` weighs it: present nodes in ascending order of key, and the apps on them.
+struct Census {
+    /// An amount is bounded to this (64 average devices), so that products stay within 64 bits.
+    static let amountLimit: Int64 = 1 << 26
+    /// Moves in which a device takes part at once: one that arrives and one that leaves.
+    static let movesPerNode = 2
+
+    struct Node {
+        let id: NodeID
+        /// What it will carry once the moves under way have ended.
+        var load: Amounts
+        /// Memory that is taken until then: an app on its way counts at both ends.
+        var heldMemory: Int64
+        let capacity: Amounts
+        /// 2^20 times a million over the capacity: multiplication in place of division.
+        let inverse: Amounts
+        /// Nodes of one kind can restore each other's checkpoints.
+        let kind: Int
+        /// Bytes a second that the node's link has to spare.
+        let bandwidth: Int64
+        /// Moves that it can still take part in.
+        var slots = Census.movesPerNode
+
+        /// The share of each resource that `amounts` would take, ppm.
+        func shares(of amounts: Amounts) -> Amounts { (amounts &* inverse) &>> 20 }
+
+        /// The dominant share (Ghodsi et al., "Dominant Resource Fairness", NSDI 2011, section 4): the largest of the four, ppm.
+        var share: Int64 { shares(of: load).max() }
+
+        /// What this node would add to the site's potential under `load`: of each resource the amount times its share, of
+        /// these the largest. Among equal devices the square of the dominant share, ppm².
+        func potential(_ load: Amounts) -> Int64 { (load &* shares(of: load)).max() }
+    }
+
+    struct App {
+        let name: String
+        let demand: Amounts
+        /// Bytes to ship.
+        let memory: Int64
+        /// Its node when the plan begins; nil if it is queued.
+        let origin: Int?
+        /// Whether the plan may move it.
+        let isFree: Bool
+        /// Nodes that must not be asked.
+        let barred: [Int]
+        var node: Int
+
+        /// Its largest demand, ppm of an average device.
+        var size: Int64 { demand.max() }
+    }
+
+    private(set) var nodes: [Node] = []
+    /// How many kinds of nodes there are.
+    private(set) var kinds = 0
+    var apps: [App] = []
+    private let index: [NodeID: Int]
+    private let averages: Amounts
+
+    /// - Parameter coolDown: milliseconds of block time for which an app is left alone after a move.
+    init(_ state: SiteState, _ terms: PlanningTerms, coolDown: Int64) {
+        let reports = state.members.compactMap { member -> (NodeID, LoadMatrix)? in
+            guard let record = state.nodes[member.id], record.isPresent, let load = record.report?.load else {
+                return nil
+            }
+            return (member.id, load)
+        }
+        index = Dictionary(uniqueKeysWithValues: reports.enumerated().map { ($1.0, $0) })
+        averages = Self.average(reports.map { Amounts(Resources($0.1.capacity)) })
+        var kinds: [String: Int] = [:]
+        for (id, load) in reports {
+            let kind = "\(load.facts.architecture) \(load.facts.pageSize)"
+            kinds[kind] = kinds[kind] ?? kinds.count
+            nodes.append(node(id, load, kind: kinds[kind] ?? 0, state, terms.basis))
+        }
+        self.kinds = kinds.count
+        apps.reserveCapacity(state.apps.count)
+        for app in state.apps.values where app.phase.isPlaced { add(app, state, terms.basis, coolDown) }
+    }
+
+    private static func average(_ capacities: [Amounts]) -> Amounts {
+        var sums: [Int128] = [0, 0, 0, 0]
+        for capacity in capacities { for lane in 0..<4 { sums[lane] += Int128(capacity[lane]) } }
+        let count = Int128(max(1, capacities.count))
+        var average = Amounts()
+        for lane in 0..<4 { average[lane] = max(1, Int64(sums[lane] / count)) }
+        return average
+    }
+
+    /// Absolute amounts in ppm of the average device.
+    private func normalised(_ resources: Resources) -> Amounts {
+        var result = Amounts(resources)
+        for lane in 0..<4 where result[lane] != 0 {
+            let ppm = result[lane].multipliedFullWidth(by: 1_000_000)
+            let isSmall = ppm.high < averages[lane] / 2 && ppm.high >= 0
+            let quotient = isSmall ? averages[lane].dividingFullWidth(ppm).quotient : Self.amountLimit
+            result[lane] = min(Self.amountLimit, max(0, quotient))
+        }
+        return result
+    }
+
+    private func node(
+        _ id: NodeID, _ matrix: LoadMatrix, kind: Int, _ state: SiteState, _ basis: PlanningTerms.Basis
+    ) -> Node {
+        // A device is worth at least a thousandth of the average: the inverse must not overflow.
+        let capacity = normalised(Resources(matrix.capacity)).replacing(lessThan: 1_000)
+        var base = Amounts(Resources(matrix.device, of: matrix.capacity))
+        if basis == .effective {
+            for app in matrix.apps where state.apps[app.app] != nil {
+                base &-= Amounts(Resources(app.score, of: matrix.capacity))
+            }
+        }
+        let rest = Resources(base.replacing(lessThan: 0))
+        let load = normalised(rest)
+        let link = Int64(matrix.capacity.networkBytesPerSecond)
+        return Node(
+            id: id, load: load, heldMemory: load[1], capacity: capacity,
+            inverse: Amounts(repeating: 1_000_000 << 20) / capacity, kind: kind,
+            bandwidth: max(1, max(link / 100, link - rest.network)))
+    }
+
+    private mutating func add(_ app: AppRecord, _ state: SiteState, _ basis: PlanningTerms.Basis, _ coolDown: Int64) {
+        guard let number = number(app, at: app.move?.to ?? app.node, state, coolDown) else {
+            if let source = app.node.flatMap({ index[$0] }) { nodes[source].slots -= app.move == nil ? 0 : 1 }
+            return
+        }
+        let demand = apps[number].demand
+        let node = apps[number].node
+        if basis == .effective {
+            nodes[node].load &+= demand
+            nodes[node].heldMemory += demand[1]
+        }
+        guard app.move != nil else { return }
+        nodes[node].slots -= 1
+        if let source = app.node.flatMap({ index[$0] }) {
+            nodes[source].slots -= 1
+            nodes[source].heldMemory += demand[1]
+        }
+    }
+
+    /// Enters an app that is on `node`, or comes there, among ``apps``.
+    private mutating func number(_ app: AppRecord, at node: NodeID?, _ state: SiteState, _ coolDown: Int64) -> Int? {
+        guard let node = node.flatMap({ index[$0] }) else { return nil }
+        let isKnown = app.measured == app.incarnation || state.time - app.since >= PaperStrategy.patience
+        let hasRested = app.movedAt == 0 || state.time - app.movedAt >= coolDown
+        enter(
+            app, state, origin: node,
+            isFree: app.phase == .running && app.specification.move == .live && isKnown && hasRested)
+        return apps.count - 1
+    }
+
+    /// Enters a queued app, which is on no node yet.
+    /// - Returns: its number.
+    mutating func enter(queued app: AppRecord, _ state: SiteState) -> Int {
+        enter(app, state, origin: nil, isFree: true)
+        return apps.count - 1
+    }
+
+    private mutating func enter(_ app: AppRecord, _ state: SiteState, origin: Int?, isFree: Bool) {
+        let demand = app.steadyDemand ?? app.demand ?? Resources(cpu: state.parameters.declaredDemand)
+        let barred =
+            app.exclusions.isEmpty ? [] : app.exclusions.filter { $0.until > state.time }.compactMap { index[$0.node] }
+        apps.append(
+            App(
+                name: app.specification.name, demand: normalised(demand), memory: demand.ram, origin: origin,
+                isFree: isFree,
+                barred: barred, node: origin ?? -1))
+    }
+
+    /// The number of a present node.
+    func number(of node: NodeID) -> Int? { index[node] }
+
+    /// Puts an app onto a node, off the one that it is on. The caller keeps account of slots.
+    mutating func put(_ app: Int, on node: Int) {
+        let demand = apps[app].demand
+        let old = apps[app].node
+        if old >= 0 {
+            nodes[old].load &-= demand
+            // The memory of an app that moves is free only once the move has ended.
+            if old != apps[app].origin { nodes[old].heldMemory -= demand[1] }
+        }
+        nodes[node].load &+= demand
+        if node != apps[app].origin { nodes[node].heldMemory += demand[1] }
+        apps[app].node = node
+    }
+
+    mutating func take(slots: Int, of node: Int) { nodes[node].slots -= slots }
+}
+
+extension Amounts {
+    fileprivate init(_ resources: Resources) {
+        self.init(resources.cpu, resources.ram, resources.disk, resources.network)
+    }
+
+    fileprivate func replacing(lessThan least: Int64) -> Amounts {
+        let floor = Amounts(repeating: least)
+        return replacing(with: floor, where: self .< floor)
+    }
+}
+
+extension Resources {
+    fileprivate init(_ amounts: Amounts) {
+        self.init(cpu: amounts[0], ram: amounts[1], disk: amounts[2], network: amounts[3])
+    }
+}

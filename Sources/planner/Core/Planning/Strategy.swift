@@ -1,0 +1,52 @@
+/// How the site decides where apps run. A strategy is a pure function of the chain's state: every node computes it
+/// again before it votes.
+public protocol Strategy: Sendable {
+    /// As the genesis names it.
+    static var name: String { get }
+
+    /// The plan of the block after `state`.
+    func plan(for state: SiteState, _ terms: PlanningTerms) -> Plan
+}
+
+extension Strategy {
+    /// The plan of the chain's next block.
+    public func plan(for state: SiteState) -> Plan { plan(for: state, PlanningTerms()) }
+}
+
+/// What a plan is made by, beside the state.
+public struct PlanningTerms: Sendable {
+    /// What is taken for a node's load.
+    public enum Basis: Sendable {
+        /// Its report's remainder and every app that the chain assigns there (``EffectiveLoad``).
+        case effective
+        /// Its newest report alone, as section 5.1 of the paper reads literally. Only for comparison: apps that the report
+        /// doesn't show yet count nowhere.
+        case reports
+    }
+
+    public var basis: Basis
+    /// Assignments, and moves, at most.
+    public var limit: Int
+
+    public init(basis: Basis = .effective, limit: Int = Plan.limit) {
+        self.basis = basis
+        self.limit = limit
+    }
+}
+
+/// The strategies there are.
+public enum Strategies {
+    /// Those that a genesis can name, the default first.
+    public static let names = [BalanceStrategy.name, PaperStrategy.name]
+    /// Those that a simulation can compare besides: they place and never move.
+    public static let comparisons = [SpreadStrategy.name, LeastAllocatedStrategy.name, RandomStrategy.name]
+
+    /// The strategy that a genesis names, or nil if there is none.
+    public static func named(_ name: String) -> (any Strategy)? {
+        switch name {
+        case BalanceStrategy.name: BalanceStrategy()
+        case PaperStrategy.name: PaperStrategy()
+        default: nil
+        }
+    }
+}
