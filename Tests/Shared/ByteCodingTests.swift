@@ -16,6 +16,7 @@ struct EncodedType: Sendable, CustomTestStringConvertible {
     static let all: [EncodedType] = [
         EncodedType { $0.digest() }, EncodedType { $0.nodeID() }, EncodedType { $0.signature() },
         EncodedType { $0.volume() }, EncodedType { $0.port() }, EncodedType { $0.specification() },
+        EncodedType { $0.constraint() }, EncodedType { $0.device() },
         EncodedType { $0.score() }, EncodedType { $0.appScore() }, EncodedType { $0.capacity() },
         EncodedType { $0.facts() }, EncodedType { $0.matrix() }, EncodedType { $0.report() },
         EncodedType { $0.message() }, EncodedType { $0.vote() }, EncodedType { $0.proposal() },
@@ -221,6 +222,17 @@ extension Arbitrary {
         #expect(refused(AppSpecification(name: "-a", image: "i")) == "an app's name is \"-a\", which is not allowed")
         #expect(refused(AppSpecification(name: "a", image: "i", cpuMillicores: 0)).hasPrefix("a CPU limit is 0"))
         #expect(refused(Transaction.remove(app: "A")) == "an app's name is \"A\", which is not allowed")
+        #expect(
+            refused(PlacementConstraint(.label("A"), "")).hasPrefix("a constraint's subject is \"node.labels.A\""))
+        #expect(refused(PlacementConstraint(.hostname, "")).hasPrefix("a constraint's value is \"\""))
+        #expect(refused(PlacementConstraint(.label("a"), " a")).hasPrefix("a constraint's value is \" a\""))
+        #expect(refused(DeviceMapping(source: "/etc/a")).hasPrefix("a device is \"/etc/a:/etc/a:rwm\""))
+        #expect(refused(DeviceMapping(source: "/dev/a", permissions: "rr")).hasPrefix("a device is "))
+        var facts = matrix.facts
+        (facts.labels, facts.devices) = (["A": ""], [])
+        #expect(refused(facts) == "a label's key is \"A\", which is not allowed")
+        (facts.labels, facts.devices) = ([:], ["/dev/b", "/dev/a"])
+        #expect(refused(facts) == "the device's devices is out of order at /dev/a, which is not allowed")
         let large = Dictionary(uniqueKeysWithValues: (0..<20).map { ("\($0)", String(repeating: "x", count: 4_000)) })
         #expect(
             refused(AppSpecification(name: "a", image: "i", environment: large)).hasPrefix("the app a has 80"))

@@ -45,7 +45,8 @@ import Testing
                 networkBytesPerSecond: 125_000_000),
             facts: Facts(
                 architecture: "aarch64", kernel: "6.12.0", engineVersion: "28.0.1", storageDriver: "overlay2",
-                checkpoints: true, pageSize: 16_384)))
+                checkpoints: true, pageSize: 16_384, labels: ["floor": "2", "camera": ""],
+                devices: ["/dev/i2c-1", "/dev/video0"])))
 
     private var genesis: Genesis {
         Genesis(
@@ -84,7 +85,10 @@ import Testing
             name: "web", image: "nginx:1", command: ["nginx", "-g"], environment: ["B": "", "A": "1"],
             volumes: [VolumeMount(kind: .volume, source: "data", target: "/data")],
             ports: [PortMapping(published: 8_080, target: 80)], restart: .always, cpuMillicores: 500,
-            memoryBytes: 64 << 20, hostname: "web", workingDirectory: "/srv")
+            memoryBytes: 64 << 20, hostname: "web", workingDirectory: "/srv",
+            constraints: [
+                PlacementConstraint(.label("floor"), "2"), PlacementConstraint(.hostname, isEqual: false, "pi1"),
+            ], devices: [DeviceMapping(source: "/dev/video0", target: "/dev/video1", permissions: "rw")])
         let submit = Transaction.submit([SubmittedApp(specification: app, on: keys[1].nodeID)])
         #expect(submit.encoded == (try vector("transaction, submit")))
         #expect(Transaction.remove(app: "web").encoded == (try vector("transaction, remove")))

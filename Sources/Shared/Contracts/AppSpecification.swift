@@ -106,13 +106,16 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
     public var user: String?
     public var workingDirectory: String?
     public var move: MovePolicy
+    /// All of them must hold of the node that runs it.
+    public var constraints: [PlacementConstraint]
+    public var devices: [DeviceMapping]
 
     public init(
         name: String, image: String, entrypoint: [String]? = nil, command: [String]? = nil,
         environment: [String: String] = [:], labels: [String: String] = [:], volumes: [VolumeMount] = [],
         ports: [PortMapping] = [], restart: RestartPolicy = .never, cpuMillicores: Int? = nil,
         memoryBytes: Int? = nil, hostname: String? = nil, user: String? = nil, workingDirectory: String? = nil,
-        move: MovePolicy = .live
+        move: MovePolicy = .live, constraints: [PlacementConstraint] = [], devices: [DeviceMapping] = []
     ) {
         self.name = name
         self.image = image
@@ -129,6 +132,8 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
         self.user = user
         self.workingDirectory = workingDirectory
         self.move = move
+        self.constraints = constraints
+        self.devices = devices
     }
 
     /// Whether `name` can name an app: 1 to 63 of `a-z 0-9 - _ .`, beginning with a letter or digit.
@@ -155,6 +160,8 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
         writer.optional(integer: memoryBytes.map(Int64.init))
         for text in [hostname, user, workingDirectory] { writer.optional(text: text) }
         writer.text(move.rawValue)
+        writer.list(constraints)
+        writer.list(devices)
     }
 
     public init(from reader: inout ByteReader) throws {
@@ -177,6 +184,8 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
         user = try reader.optional(text: "a user", limit: 255)
         workingDirectory = try reader.optional(text: "a working directory", limit: Self.textLimit)
         move = try reader.named("a move policy")
+        constraints = try reader.list("an app's constraints", limit: PlacementConstraint.limit)
+        devices = try reader.list("an app's devices", limit: DeviceMapping.limit)
         let size = reader.offset - start
         guard size <= Self.byteLimit else {
             throw ByteCodingError.tooLong(what: "the app \(name)", count: size, limit: Self.byteLimit)

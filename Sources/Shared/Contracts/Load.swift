@@ -110,10 +110,14 @@ public struct Facts: ByteCodable, Codable, Hashable {
     /// Whether Docker on this device offers checkpoints at all.
     public var checkpoints: Bool
     public var pageSize: Int
+    /// What its owner says of it, for apps' constraints.
+    public var labels: [String: String]
+    /// Paths under `/dev/` that its owner lets apps use, in ascending order of their bytes, each once.
+    public var devices: [String]
 
     public init(
         architecture: String, kernel: String, engineVersion: String, storageDriver: String, checkpoints: Bool,
-        pageSize: Int
+        pageSize: Int, labels: [String: String] = [:], devices: [String] = []
     ) {
         self.architecture = architecture
         self.kernel = kernel
@@ -121,12 +125,16 @@ public struct Facts: ByteCodable, Codable, Hashable {
         self.storageDriver = storageDriver
         self.checkpoints = checkpoints
         self.pageSize = pageSize
+        self.labels = labels
+        self.devices = devices
     }
 
     public func encode(to writer: inout ByteWriter) {
         for text in [architecture, kernel, engineVersion, storageDriver] { writer.text(text) }
         writer.bool(checkpoints)
         writer.integer(UInt32(clamping: pageSize))
+        writer.pairs(labels)
+        writer.texts(devices)
     }
 
     public init(from reader: inout ByteReader) throws {
@@ -136,7 +144,29 @@ public struct Facts: ByteCodable, Codable, Hashable {
         storageDriver = try reader.text("the storage driver", limit: 32)
         checkpoints = try reader.bool()
         pageSize = Int(try reader.integer(UInt32.self))
+        labels = try reader.pairs("the device's labels", limit: Self.labelLimit, each: Self.labelValueLimit)
+        for key in labels.keys where !Self.isValid(labelKey: key) {
+            throw ByteCodingError.invalid(what: "a label's key", value: key.debugDescription)
+        }
+        devices = try reader.texts("the device's devices", limit: Self.deviceLimit, each: DeviceMapping.pathLimit)
+        for device in devices where !DeviceMapping.isValid(source: device) {
+            throw ByteCodingError.invalid(what: "a device", value: device.debugDescription)
+        }
+        for (a, b) in zip(devices, devices.dropFirst()) where !a.utf8.lexicographicallyPrecedes(b.utf8) {
+            throw ByteCodingError.invalid(what: "the device's devices", value: "out of order at \(b)")
+        }
     }
+}
+
+extension Facts {
+    public static let labelLimit = 64
+    public static let labelValueLimit = 255
+    public static let deviceLimit = 64
+    public static let labelKeyRule =
+        "1 to 63 of a-z, 0-9, hyphen, underscore and dot, and begins with a letter or digit"
+
+    /// Whether `key` can name a label: the rule is that of apps' names.
+    public static func isValid(labelKey key: String) -> Bool { AppSpecification.isValid(name: key) }
 }
 
 /// The state matrix S(APP, CPU, RAM, DISK, NETWORK, TIMESTAMP) of one device at one moment (paper, section 5),

@@ -67,7 +67,25 @@ struct Arbitrary {
             restart: RestartPolicy.allCases[below(RestartPolicy.allCases.count)],
             cpuMillicores: maybe { 1 + $0.below(64_000) }, memoryBytes: maybe { 1 + $0.below(.max) },
             hostname: maybe { $0.text(60) }, user: maybe { $0.text(60) }, workingDirectory: maybe { $0.text(60) },
-            move: MovePolicy.allCases[below(MovePolicy.allCases.count)])
+            move: MovePolicy.allCases[below(MovePolicy.allCases.count)], constraints: list(3) { $0.constraint() },
+            devices: list(3) { $0.device() })
+    }
+
+    mutating func constraint() -> PlacementConstraint {
+        let isEqual = flag()
+        switch below(3) {
+        case 0: return PlacementConstraint(.hostname, isEqual: isEqual, appName())
+        case 1: return PlacementConstraint(.architecture, isEqual: isEqual, flag() ? "aarch64" : "x86_64")
+        default: return PlacementConstraint(.label(appName()), isEqual: isEqual, flag() ? "" : appName())
+        }
+    }
+
+    mutating func devicePath() -> String { "/dev/" + list(2) { "\($0.appName())/" }.joined() + appName() }
+
+    mutating func device() -> DeviceMapping {
+        DeviceMapping(
+            source: devicePath(), target: maybe { "/\($0.appName())" },
+            permissions: ["r", "w", "m", "rw", "mr", "rwm", "mwr"][below(7)])
     }
 
     mutating func score() -> Score {
@@ -86,7 +104,9 @@ struct Arbitrary {
     mutating func facts() -> Facts {
         Facts(
             architecture: text(32), kernel: text(128), engineVersion: text(64), storageDriver: text(32),
-            checkpoints: flag(), pageSize: below(1 << 32))
+            checkpoints: flag(), pageSize: below(1 << 32),
+            labels: Dictionary(list(4) { ($0.appName(), $0.text(255)) }, uniquingKeysWith: { $1 }),
+            devices: Set(list(4) { $0.devicePath() }).sorted())
     }
 
     mutating func matrix() -> LoadMatrix {
