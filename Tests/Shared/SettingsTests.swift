@@ -85,6 +85,40 @@ import Testing
                 == "when (\(path), line 4): \"soon\" is no time")
     }
 
+    @Test func whatADevicesOwnerSaysOfIt() throws {
+        let set = try settings(
+            nil, ["POISE_LABELS": "floor=1, camera=,a.b=x=y", "POISE_DEVICES": "/dev/video0,/dev/i2c-1,/dev/i2c-1"])
+        #expect(try set.labels() == ["floor": "1", "camera": "", "a.b": "x=y"])
+        #expect(try set.devices() == ["/dev/i2c-1", "/dev/video0"])
+        #expect(try set.labels(flag: "floor=2") == ["floor": "2"])
+        #expect(try settings("labels: [floor=1]\ndevices:\n- /dev/a/b\n").devices() == ["/dev/a/b"])
+        #expect(try settings().labels() == [:] && settings().devices() == [])
+        func fault(_ labels: String, _ devices: String = "") -> String {
+            sentence {
+                let set = try settings(nil, ["POISE_LABELS": labels, "POISE_DEVICES": devices])
+                return (try set.labels(), try set.devices())
+            }
+        }
+        for label in ["floor", "Floor=1", "=1", "-a=1"] {
+            #expect(
+                fault(label)
+                    == "POISE_LABELS: \"\(label)\" is no label: allowed is KEY=VALUE, where the key has 1 to 63 of a-z, 0-9, "
+                    + "hyphen, underscore and dot, and begins with a letter or digit")
+        }
+        #expect(fault("a=1,a=2") == "POISE_LABELS: label a stands twice in \"a=1,a=2\": keep one of them")
+        #expect(fault("a=" + String(repeating: "x", count: 256)).hasSuffix("allowed are 255 bytes at most"))
+        #expect(
+            fault((0..<65).map { "a\($0)=" }.joined(separator: ","))
+                == "POISE_LABELS: 65 labels: at most 64 are allowed")
+        for device in ["dev/a", "/dev/", "/dev/a/../b", "/dev//a", "/etc/a", "/dev/a:b", "/dev/a b", "/dev/é"] {
+            #expect(
+                fault("", device).hasPrefix("POISE_DEVICES: \"\(device)\" is no device: allowed are absolute paths"))
+        }
+        #expect(
+            fault("", (0..<65).map { "/dev/a\($0)" }.joined(separator: ","))
+                == "POISE_DEVICES: 65 devices: at most 64 are allowed")
+    }
+
     @Test func aFileThatIsNoMapOfSettingsIsRefused() throws {
         #expect(
             sentence { try Settings(config: "/nowhere.yaml", environment: [:]) }

@@ -139,7 +139,7 @@ public final class Settings: Sendable {
 }
 
 extension Substring {
-    fileprivate var trimmed: String {
+    var trimmed: String {
         var text = self
         while text.first?.isWhitespace == true { text.removeFirst() }
         while text.last?.isWhitespace == true { text.removeLast() }

@@ -49,6 +49,18 @@ public struct StatedCapacity: Hashable, Sendable {
     }
 }
 
+/// What the owner says of the device to apps' constraints.
+public struct StatedFacts: Hashable, Sendable {
+    public var labels: [String: String]
+    /// What apps may use, in ascending order, each once.
+    public var devices: [String]
+
+    public init(labels: [String: String] = [:], devices: [String] = []) {
+        self.labels = labels
+        self.devices = devices
+    }
+}
+
 /// The device's totals: turns amounts into parts per million of them.
 struct Device: Hashable, Sendable {
     /// Of any total, as ``Capacity`` has it on the wire.
@@ -63,7 +75,9 @@ struct Device: Hashable, Sendable {
     let ramCeiling: Int64
 
     /// - Throws: ``Unmeasurable``, if a total is unknown or out of range.
-    init(_ engine: EngineDescription, stated: StatedCapacity) throws(Unmeasurable) {
+    init(
+        _ engine: EngineDescription, stated: StatedCapacity, facts statedFacts: StatedFacts
+    ) throws(Unmeasurable) {
         let physicalMillicores = engine.processors.flatMap { (1...1 << 20).contains($0) ? $0 * 1_000 : nil }
         capacity = Capacity(
             cpuMillicores: try Self.total(
@@ -79,7 +93,8 @@ struct Device: Hashable, Sendable {
             kernel: Self.bounded(engine.kernel, bytes: 128),
             engineVersion: Self.bounded(engine.version, bytes: 64),
             storageDriver: Self.bounded(engine.storageDriver, bytes: 32),
-            checkpoints: engine.experimental, pageSize: engine.pageSize)
+            checkpoints: engine.experimental, pageSize: engine.pageSize, labels: statedFacts.labels,
+            devices: statedFacts.devices)
         cpuCeiling = Self.ceiling(physical: physicalMillicores, capacity: capacity.cpuMillicores)
         ramCeiling = Self.ceiling(physical: engine.memoryBytes, capacity: capacity.ramBytes)
     }

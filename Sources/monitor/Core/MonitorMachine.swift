@@ -5,10 +5,12 @@ public struct MonitorParameters: Hashable, Sendable {
     /// Milliseconds from one sample to the next.
     public var interval: Int64
     public var capacity: StatedCapacity
+    public var facts: StatedFacts
 
-    public init(interval: Int64, capacity: StatedCapacity) {
+    public init(interval: Int64, capacity: StatedCapacity, facts: StatedFacts = StatedFacts()) {
         self.interval = interval
         self.capacity = capacity
+        self.facts = facts
     }
 }
 
@@ -69,7 +71,7 @@ public struct MonitorMachine: StateMachine {
 
     private mutating func take(_ sample: Sample) throws(Unmeasurable) -> [MonitorEffect] {
         if let engine = sample.engine {
-            device = try Device(engine, stated: parameters.capacity)
+            device = try Device(engine, stated: parameters.capacity, facts: parameters.facts)
             described = sample.now
         }
         guard let device else { throw Unmeasurable(reason: "the engine has not described itself yet") }

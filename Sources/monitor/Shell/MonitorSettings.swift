@@ -23,6 +23,17 @@ struct DeviceOptions: ParsableArguments, Sendable {
     @Option(
         help: "What the network can do, both ways together (POISE_NETWORK_BYTES_PER_SECOND; default 125000000).")
     var networkBytesPerSecond: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Labels of this device, for apps' constraints (POISE_LABELS; default none).", valueName: "floor=1,camera="))
+    var labels: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What apps may use of this device (POISE_DEVICES, the same for migrator; default nothing).",
+            valueName: "/dev/i2c-1,/dev/video0"))
+    var devices: String?
 }
 
 struct MonitorSettings: Sendable {
@@ -46,6 +57,9 @@ struct MonitorSettings: Sendable {
                     "disk-bytes-per-second", flag: options.diskBytesPerSecond, default: 50_000_000, in: 1...most),
                 networkBytesPerSecond: try settings.integer(
                     "network-bytes-per-second", flag: options.networkBytesPerSecond, default: 125_000_000,
-                    in: 1...most)))
+                    in: 1...most)),
+            facts: StatedFacts(
+                labels: try settings.labels(flag: options.labels),
+                devices: try settings.devices(flag: options.devices)))
     }
 }

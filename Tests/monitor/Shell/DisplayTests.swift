@@ -45,5 +45,8 @@ import Testing
         #expect(found.parameters.capacity.ramBytes == 1_024)
         #expect(found.parameters.capacity.diskBytesPerSecond == 50_000_000)
         #expect(found.dockerSocket == "/var/run/docker.sock")
+        let said = try Settings(config: nil, environment: ["POISE_LABELS": "floor=1", "POISE_DEVICES": "/dev/i2c-1"])
+        let facts = try MonitorSettings(DeviceOptions.parse(["--labels", "floor=2"]), said).parameters.facts
+        #expect(facts.labels == ["floor": "2"] && facts.devices == ["/dev/i2c-1"])
     }
 }
