@@ -18,7 +18,8 @@ struct Fold {
     /// - Precondition: the plan is the strategy's for the state before.
     mutating func apply(_ plan: Plan) { state.apply(plan) }
 
-    /// - Throws: ``Refusal`` `receipt-without-effect`, `unknown-app`, `app-exists`, `unknown-node`, `too-many-apps`,
+    /// - Throws: ``Refusal`` `receipt-without-effect`, `unknown-app`, `app-exists`, `unknown-node`, `node-unfit`,
+    ///   `too-many-apps`,
     ///   `empty-submission`, `sender-not-a-member` or `replayed-message`; the state is then as before.
     mutating func apply(_ transaction: Transaction, sender: NodeID, sequence: UInt64) throws(Refusal) {
         try state.apply(transaction, sender: sender, sequence: sequence, at: time)

@@ -45,7 +45,14 @@ extension AppRecord {
 
 extension SiteState {
     /// What people call a node.
-    public func name(of node: NodeID) -> String { members.first { $0.id == node }?.name ?? node.short }
+    public func name(of node: NodeID) -> String {
+        var (low, high) = (0, members.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if members[middle].id < node { low = middle + 1 } else { high = middle }
+        }
+        return low < members.count && members[low].id == node ? members[low].name : node.short
+    }
 
     /// Whether a transaction would have an effect now.
     /// - Throws: ``Refusal`` with why it would not.
@@ -70,7 +77,16 @@ extension SiteState {
         for entry in submission {
             let name = entry.specification.name
             guard apps[name] == nil, names.insert(name).inserted else { throw Refusal(.appExists, name) }
-            if let on = entry.on, nodes[on] == nil { throw Refusal(.unknownNode, on.short) }
+            guard let on = entry.on else { continue }
+            guard nodes[on] != nil else { throw Refusal(.unknownNode, on.short) }
+            try check(wish: on, for: entry.specification)
+        }
+    }
+
+    /// - Throws: ``Refusal`` if, as far as is known, the node may not run the app.
+    func check(wish node: NodeID, for app: AppSpecification) throws(Refusal) {
+        if let obstacle = obstacle(to: app, on: node) {
+            throw Refusal(.nodeUnfit, "\(name(of: node)) may not run \(app.name): \(obstacle)")
         }
     }
 
@@ -123,12 +139,12 @@ extension SiteState {
         return app
     }
 
-    /// A fresh placement that could not be started goes to the queue's end, or, after every present node, nowhere.
+    /// A fresh placement that could not be started goes to the queue's end, or, after every present node that may run it, nowhere.
     private func fail(_ app: inout AppRecord, at node: NodeID, _ why: String, _ time: Int64) {
         if !app.failedOn.contains(node) { app.failedOn = (app.failedOn + [node]).sorted() }
         app.exclude(node, until: time + Self.exclusionTime)
-        let present = members.filter { nodes[$0.id]?.isPresent == true }
-        if present.allSatisfy({ app.failedOn.contains($0.id) }) {
+        let candidates = candidates(for: app.specification)
+        if !candidates.isEmpty, candidates.allSatisfy({ app.failedOn.contains($0) }) {
             app.end(.failed, why, at: time)
         } else {
             app.requeue(why, at: time)

@@ -30,7 +30,13 @@ extension PlannerMachine {
                 throw Problem(400, "bad-submission", "the app \"\(name)\" is there twice")
             }
             guard state.apps[name] == nil else { throw Problem(Refusal(.appExists, name)) }
-            apps.append(SubmittedApp(specification: submission.specification, on: try node(submission.on, state)))
+            let node = try node(submission.on, state)
+            if let node {
+                do throws(Refusal) {
+                    try state.check(wish: node, for: submission.specification)
+                } catch { throw Problem(error) }
+            }
+            apps.append(SubmittedApp(specification: submission.specification, on: node))
         }
         guard state.apps.count + apps.count <= SiteState.appLimit else {
             throw Problem(409, "too-many-apps", "a site holds at most \(SiteState.appLimit) apps: remove some first")

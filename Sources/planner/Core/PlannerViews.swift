@@ -121,6 +121,14 @@ extension Transaction {
     }
 }
 
+extension SiteState {
+    /// Why an app stands as it does: what the chain remembers, and of a pending one that it has nowhere to go.
+    fileprivate func reason(of app: AppRecord) -> String {
+        guard app.phase == .pending, let why = whyNowhere(app.specification) else { return app.reason }
+        return app.reason.isEmpty ? why : "\(app.reason); \(why)"
+    }
+}
+
 /// What a shell may ask. None of it changes anything.
 extension PlannerMachine {
     public var foundingStatus: FoundingStatus { founding.status }
@@ -158,7 +166,7 @@ extension PlannerMachine {
             AppStatus(
                 name: app.specification.name, image: app.specification.image, phase: app.phase,
                 node: app.node.flatMap { names[$0] }, target: app.move.flatMap { names[$0.to] },
-                incarnation: app.incarnation, cpuMillicores: app.demand?.cpu, reason: app.reason)
+                incarnation: app.incarnation, cpuMillicores: app.demand?.cpu, reason: state.reason(of: app))
         }
     }
 

@@ -32,6 +32,7 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         case emptySubmission = "empty-submission"
         case tooManyApps = "too-many-apps"
         case unknownNode = "unknown-node"
+        case nodeUnfit = "node-unfit"
         case unknownApp = "unknown-app"
         case receiptWithoutEffect = "receipt-without-effect"
         // Certificates

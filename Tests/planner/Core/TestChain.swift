@@ -11,6 +11,8 @@ struct TestChain {
     var sequence: UInt64 = 0
     /// Base load of each node in ppm, by its index.
     var base: [Int: Int] = [:]
+    /// What nodes say of themselves where it isn't the usual, by their index.
+    var facts: [Int: Facts] = [:]
 
     init(nodes: Int, parameters: SiteParameters = SiteParameters()) {
         keys = (0..<nodes).map { SigningKey(seed: [UInt8](repeating: UInt8($0 + 1), count: 32))! }
@@ -37,7 +39,7 @@ struct TestChain {
 
     /// - Parameter apps: millicores by name, of apps that the chain has here.
     mutating func report(
-        by index: Int, apps: [String: Int] = [:], cores: Int = 2, ramBytes: Int = 1 << 30, pageSize: Int = 4_096
+        by index: Int, apps: [String: Int] = [:], cores: Int = 2, ramBytes: Int = 1 << 30, pageSize: Int? = nil
     ) -> SignedMessage {
         let capacity = Capacity(
             cpuMillicores: cores * 1_000, ramBytes: ramBytes, diskBytesPerSecond: 1 << 32,
@@ -48,8 +50,8 @@ struct TestChain {
                 score: Score(cpu: millicores * 1_000_000 / (cores * 1_000)))
         }
         let device = scores.reduce(base[index] ?? 0) { $0 + ($1.score.cpu ?? 0) }
-        var facts = Facts.test
-        facts.pageSize = pageSize
+        var facts = facts[index] ?? .test
+        if let pageSize { facts.pageSize = pageSize }
         let load = LoadMatrix(
             timestamp: 0, device: Score(cpu: device), apps: scores, services: [], capacity: capacity,
             facts: facts)

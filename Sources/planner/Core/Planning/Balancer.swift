@@ -49,17 +49,21 @@ struct Balancer {
 
     /// Gives queued apps a node, largest first, of equals the one queued longer.
     mutating func place(_ state: SiteState, limit: Int) {
-        // The oldest of a long queue: else small apps would wait for ever behind larger ones that come after them.
+        // The oldest of a long queue: else small apps would wait for ever behind larger ones that come after them. Those that
+        // have nowhere to go don't count.
         var queued: [(app: Int, failedOn: [Int], wish: Int?)] = []
-        for name in state.queue.prefix(limit > .max / 4 ? limit : limit * 4) {
+        let most = limit > .max / 4 ? limit : limit * 4
+        for name in state.queue {
+            if queued.count >= most { break }
             guard let record = state.apps[name] else { continue }
             let app = census.enter(queued: record, state)
+            guard census.isPlaceable(app) else { continue }
             let failedOn = record.failedOn.compactMap { census.number(of: $0) }
             queued.append((app, failedOn, record.on.flatMap { census.number(of: $0) }))
         }
         queued.sort { (census.apps[$1.app].size, $0.app) < (census.apps[$0.app].size, $1.app) }
         for (app, failedOn, wish) in queued where assigned.count < limit {
-            if let wish, !census.apps[app].barred.contains(wish) {
+            if let wish, census.admits(wish, app) {
                 // A wish is an order: it counts even where the app doesn't fit, and levelling doesn't undo it in the same plan.
                 assign(app, to: wish, isFixed: true)
             } else if let node = site(for: app, except: failedOn) ?? site(for: app, except: []) {
@@ -76,7 +80,9 @@ struct Balancer {
             guard seen < Self.width else { break }
             let node = census.nodes[number]
             let load = node.load &+ census.apps[app].demand
-            guard !failedOn.contains(number), admits(number, app), fits(number, load, gaining: app) else { continue }
+            guard !failedOn.contains(number), census.admits(number, app), fits(number, load, gaining: app) else {
+                continue
+            }
             seen += 1
             let added = node.potential(load) - node.potential(node.load)
             if best.map({ added < $0.added }) ?? true { best = (number, added) }
@@ -111,11 +117,11 @@ struct Balancer {
     mutating func level(limit: Int) {
         // Each step lowers potential and prices together, so this ends by itself; the bound is for the time it takes.
         var steps = max(64, min(limit, Plan.limit) * 4 + assigned.count)
-        for kind in 0..<census.kinds {
-            if census.kinds > 1 {
-                order = LoadOrder(
-                    census.nodes.map(\.share), of: census.nodes.indices.filter { census.nodes[$0].kind == kind })
-            }
+        var members = Array(repeating: [Int](), count: census.kinds)
+        for node in census.nodes.indices { members[census.nodes[node].kind].append(node) }
+        let shares = census.nodes.map(\.share)
+        for members in members where members.count > 1 {
+            if census.kinds > 1 { order = LoadOrder(shares, of: members) }
             while steps > 0, moves + 2 <= limit {
                 steps -= 1
                 if let change = best() { apply(change) } else if !passOver() { break }
@@ -177,11 +183,11 @@ struct Balancer {
     private func search(_ from: Int, _ to: Int, _ best: inout Change?) {
         let (source, target) = (census.nodes[from], census.nodes[to])
         let before = source.potential(source.load) + target.potential(target.load)
-        for app in residents[from] where admits(to, app) {
+        for app in residents[from] where census.admits(to, app) {
             let demand = census.apps[app].demand
             let cost = cost(of: app, to: to)
             consider(app, nil, demand, before, cost, from, to, &best)
-            for other in residents[to] where admits(from, other) {
+            for other in residents[to] where census.admits(from, other) {
                 let net = demand &- census.apps[other].demand
                 guard net.max() > 0 else { continue }
                 consider(app, other, net, before, cost + self.cost(of: other, to: from), from, to, &best)
@@ -232,12 +238,6 @@ struct Balancer {
         }
         guard isWithin(from), isWithin(to), census.apps[app].origin.map(isWithin) ?? true else { return false }
         return other.flatMap { census.apps[$0].origin }.map(isWithin) ?? true
-    }
-
-    private func admits(_ node: Int, _ app: Int) -> Bool {
-        let record = census.apps[app]
-        if let origin = record.origin, census.nodes[origin].kind != census.nodes[node].kind { return false }
-        return !record.barred.contains(node)
     }
 
     /// Whether `node` can carry `load` with `app` added to it. Memory is needed at both ends until a move has ended.

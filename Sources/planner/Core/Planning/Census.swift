@@ -20,7 +20,7 @@ struct Census {
         let capacity: Amounts
         /// 2^20 times a million over the capacity: multiplication in place of division.
         let inverse: Amounts
-        /// Nodes of one kind can restore each other's checkpoints.
+        /// Nodes of one kind can restore each other's checkpoints. Those without checkpoints are each of a kind of its own.
         let kind: Int
         /// Bytes a second that the node's link has to spare.
         let bandwidth: Int64
@@ -47,8 +47,10 @@ struct Census {
         let origin: Int?
         /// Whether the plan may move it.
         let isFree: Bool
-        /// Nodes that must not be asked.
+        /// Nodes that must not be asked because they have refused it.
         let barred: [Int]
+        /// Where ``Census/rules`` says which nodes may run it; nil if all may.
+        let rule: Int?
         var node: Int
 
         /// Its largest demand, ppm of an average device.
@@ -59,6 +61,10 @@ struct Census {
     /// How many kinds of nodes there are.
     private(set) var kinds = 0
     var apps: [App] = []
+    /// By the rule's and the node's number, whether the node may run the apps of the rule. Apps with the same constraints and
+    /// devices share one; there is none for those without.
+    private var rules: [[Bool]] = []
+    private var ruleNumbers: [[UInt8]: Int] = [:]
     private let index: [NodeID: Int]
     private let averages: Amounts
 
@@ -72,13 +78,14 @@ struct Census {
         }
         index = Dictionary(uniqueKeysWithValues: reports.enumerated().map { ($1.0, $0) })
         averages = Self.average(reports.map { Amounts(Resources($0.1.capacity)) })
-        var kinds: [String: Int] = [:]
+        var numbers: [Feasibility.Kind: Int] = [:]
         for (id, load) in reports {
-            let kind = "\(load.facts.architecture) \(load.facts.pageSize)"
-            kinds[kind] = kinds[kind] ?? kinds.count
-            nodes.append(node(id, load, kind: kinds[kind] ?? 0, state, terms.basis))
+            let kind = Feasibility.Kind(load.facts)
+            let number = kind.flatMap { numbers[$0] } ?? kinds
+            if number == kinds { kinds += 1 }
+            if let kind { numbers[kind] = number }
+            nodes.append(node(id, load, kind: number, state, terms.basis))
         }
-        self.kinds = kinds.count
         apps.reserveCapacity(state.apps.count)
         for app in state.apps.values where app.phase.isPlaced { add(app, state, terms.basis, coolDown) }
     }
@@ -165,12 +172,33 @@ struct Census {
         let demand = app.steadyDemand ?? app.demand ?? Resources(cpu: state.parameters.declaredDemand)
         let barred =
             app.exclusions.isEmpty ? [] : app.exclusions.filter { $0.until > state.time }.compactMap { index[$0.node] }
+        let isBound = isFree && !Feasibility.isFree(app.specification)
         apps.append(
             App(
                 name: app.specification.name, demand: normalised(demand), memory: demand.ram, origin: origin,
-                isFree: isFree,
-                barred: barred, node: origin ?? -1))
+                isFree: isFree, barred: barred, rule: isBound ? rule(for: app.specification, state) : nil,
+                node: origin ?? -1))
     }
+
+    private mutating func rule(for app: AppSpecification, _ state: SiteState) -> Int {
+        var writer = ByteWriter()
+        writer.list(app.constraints)
+        writer.list(app.devices)
+        if let known = ruleNumbers[writer.bytes] { return known }
+        ruleNumbers[writer.bytes] = rules.count
+        rules.append(nodes.map { state.obstacle(to: app, on: $0.id) == nil })
+        return rules.count - 1
+    }
+
+    /// Whether a node may get the app: it may run it, has not refused it lately, and can restore what runs elsewhere.
+    func admits(_ node: Int, _ app: Int) -> Bool {
+        if let rule = apps[app].rule, !rules[rule][node] { return false }
+        if let origin = apps[app].origin, nodes[origin].kind != nodes[node].kind { return false }
+        return !apps[app].barred.contains(node)
+    }
+
+    /// Whether any present node may run the app, now or when it is asked again.
+    func isPlaceable(_ app: Int) -> Bool { apps[app].rule.map { rules[$0].contains(true) } ?? true }
 
     /// The number of a present node.
     func number(of node: NodeID) -> Int? { index[node] }

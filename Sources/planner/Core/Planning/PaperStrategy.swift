@@ -21,16 +21,33 @@ public struct PaperStrategy: Strategy {
 
     public func plan(for state: SiteState, _ terms: PlanningTerms) -> Plan {
         let load = EffectiveLoad(state, terms.basis)
-        guard state.queue.isEmpty else { return Plan(assignments: assignments(state, load, terms.limit)) }
+        let queue = queue(state, load, terms.limit)
+        guard queue.isEmpty else { return Plan(assignments: assignments(queue, state, load)) }
         guard state.isSettled(after: Self.patience), let move = move(state, load) else { return Plan() }
         return Plan(moves: [move])
     }
 
-    private func assignments(_ state: SiteState, _ load: EffectiveLoad, _ limit: Int) -> [Assignment] {
+    /// Queued apps without those that no present node may run, which would hold up all moves, and in the end all apps behind
+    /// them, for ever.
+    private func queue(_ state: SiteState, _ load: EffectiveLoad, _ limit: Int) -> [String] {
+        var queue: [String] = []
+        for name in state.queue {
+            if queue.count >= limit { break }
+            if let app = state.apps[name]?.specification, !Feasibility.isFree(app),
+                !load.rows.contains(where: { state.obstacle(to: app, on: $0.node) == nil })
+            {
+                continue
+            }
+            queue.append(name)
+        }
+        return queue
+    }
+
+    private func assignments(_ queue: [String], _ state: SiteState, _ load: EffectiveLoad) -> [Assignment] {
         var load = load
         var order = LoadOrder(load.rows.map(\.score))
         var assignments: [Assignment] = []
-        for name in state.queue.prefix(limit) {
+        for name in queue {
             guard let app = state.apps[name], let row = row(for: app, state, load, order) else { continue }
             load.add(EffectiveLoad.demand(of: app, state.parameters), toRow: row)
             order.update(row, load.rows[row].score)
@@ -41,8 +58,11 @@ public struct PaperStrategy: Strategy {
 
     /// The wished node if it can take the app, else the least loaded one, best one that hasn't failed it yet.
     private func row(for app: AppRecord, _ state: SiteState, _ load: EffectiveLoad, _ order: LoadOrder) -> Int? {
-        if let wish = app.on, let row = load.row(of: wish), !app.excludes(wish, at: state.time) { return row }
-        func allowed(_ row: Int) -> Bool { !app.excludes(load.rows[row].node, at: state.time) }
+        func allowed(_ row: Int) -> Bool {
+            let node = load.rows[row].node
+            return !app.excludes(node, at: state.time) && state.obstacle(to: app.specification, on: node) == nil
+        }
+        if let row = app.on.flatMap({ load.row(of: $0) }), allowed(row) { return row }
         return order.ascending.first { allowed($0) && !app.failedOn.contains(load.rows[$0].node) }
             ?? order.ascending.first(where: allowed)
     }
@@ -60,12 +80,12 @@ public struct PaperStrategy: Strategy {
         return current > future ? Move(app: app, from: max.node, to: min.node) : nil
     }
 
-    /// Whether the app runs at `from` and can be restored at `to`, as far as reports and receipts say.
+    /// Whether the app runs at `from` and may run and can be restored at `to`, as far as reports and receipts say.
     private func canMove(_ app: AppRecord, from: NodeID, to: NodeID, _ state: SiteState) -> Bool {
         guard app.phase == .running, app.node == from, app.specification.move == .live,
-            !app.excludes(to, at: state.time),
+            !app.excludes(to, at: state.time), state.obstacle(to: app.specification, on: to) == nil,
             let source = state.nodes[from]?.report?.load.facts, let target = state.nodes[to]?.report?.load.facts
         else { return false }
-        return source.architecture == target.architecture && source.pageSize == target.pageSize
+        return Feasibility.canRestore(source, target)
     }
 }
