@@ -111,7 +111,7 @@ private func web(_ settings: String) -> String {
         ("enviroment: {}", "unsupported key `enviroment` in service `web` (site.yaml:4): did you mean `environment`?"),
         (
             "frobnicate: 1",
-            "unsupported key `frobnicate` in service `web` (site.yaml:4): remove it; what is kept here: command, cpus, deploy, entrypoint, environment, hostname, image, labels, mem_limit, ports, restart, tmpfs, user, volumes, working_dir"
+            "unsupported key `frobnicate` in service `web` (site.yaml:4): remove it; what is kept here: command, cpus, deploy, devices, entrypoint, environment, hostname, image, labels, mem_limit, ports, restart, tmpfs, user, volumes, working_dir"
         ),
         (
             "environment: [HOME]",
@@ -138,8 +138,60 @@ private func web(_ settings: String) -> String {
             "label `poise.move` is `sometimes` in service `web` (site.yaml:4): allowed are `live` and `never`"
         ),
         (
-            "labels: [poise.pin=pi1]",
-            "unknown label `poise.pin` in service `web` (site.yaml:4): labels that begin with `poise.` are Poise's own; the one there is is `poise.move` (live or never)"
+            "labels: [poise.pen=pi1]",
+            "unknown label `poise.pen` in service `web` (site.yaml:4): labels that begin with `poise.` are Poise's own; there are `poise.move` (live or never) and `poise.pin` (a device's name)"
+        ),
+        (
+            "labels: [poise.pin=Attic 1]",
+            "label `poise.pin` is `Attic 1` in service `web` (site.yaml:4): write a device's name; `planner nodes` lists those there are"
+        ),
+        (
+            "deploy:\n  placement:\n    constraints:\n      - node.labels.a==1\n      - node.labels.floor=2",
+            "constraint `node.labels.floor=2` has no operator in service `web` (site.yaml:8): write node.labels.KEY==VALUE or node.labels.KEY!=VALUE"
+        ),
+        (
+            "deploy: {placement: {constraints: [node.role==manager]}}",
+            "constraint `node.role==manager` asks for `node.role` in service `web` (site.yaml:4): allowed are node.hostname, node.platform.arch and node.labels.KEY"
+        ),
+        (
+            "deploy: {placement: {constraints: [node.labels.Floor==1]}}",
+            "constraint `node.labels.Floor==1` names no label in service `web` (site.yaml:4): a label's key has 1 to 63 of a-z, 0-9, hyphen, underscore and dot, and begins with a letter or digit"
+        ),
+        (
+            "deploy: {placement: {constraints: [node.hostname==]}}",
+            "constraint `node.hostname==` has no value that a node could have in service `web` (site.yaml:4): write it after the operator, as in node.hostname==attic"
+        ),
+        (
+            "deploy: {placement: {constraints: node.hostname==a}}",
+            "deploy.placement.constraints is a single value in service `web` (site.yaml:4): write a list"
+        ),
+        (
+            "deploy: {placement: {preferences: []}}",
+            "unsupported key `deploy.placement.preferences` in service `web` (site.yaml:4): remove it; the site spreads apps by what they use"
+        ),
+        (
+            "deploy: {devices: []}",
+            "unsupported key `deploy.devices` in service `web` (site.yaml:4): write it as the service's own `devices:`"
+        ),
+        (
+            "devices:\n- /dev/fuse\n- fuse",
+            "device `fuse` is no path under /dev/ in service `web` (site.yaml:6): write /dev/x, /dev/x:/dev/y or /dev/x:/dev/y:rw"
+        ),
+        (
+            "devices: [/dev/../etc/passwd]",
+            "device `/dev/../etc/passwd` is no path under /dev/ in service `web` (site.yaml:4): write /dev/x, /dev/x:/dev/y or /dev/x:/dev/y:rw"
+        ),
+        (
+            "devices: [/dev/a:b]",
+            "device `/dev/a:b` has no path in the container in service `web` (site.yaml:4): write an absolute path without `..`, as /dev/y"
+        ),
+        (
+            "devices: [/dev/a:/dev/b:rr]",
+            "device `/dev/a:/dev/b:rr` has the permissions `rr` in service `web` (site.yaml:4): write r, w and m (mknod), each once at most"
+        ),
+        (
+            "devices: [/dev/a:/dev/c, /dev/b:/dev/c]",
+            "two devices at `/dev/c` in service `web` (site.yaml:4): keep one of them"
         ),
         ("labels: [a=1, a=2]", "`a` stands twice in labels in service `web` (site.yaml:4): keep one of them"),
         ("user: a\nuser: b", "`user` stands here again, first in line 4 (site.yaml:5): keep one of them"),
@@ -291,6 +343,47 @@ private func web(_ settings: String) -> String {
             """)
         let lines = problems.map { $0.components(between: "site.yaml:", and: ")") }
         #expect(lines == ["2", "3", "4", "7", "8"])
+    }
+
+    @Test func whereAnAppMayRun() throws {
+        let app = try read(
+            web(
+                """
+                labels: {poise.pin: attic, team: web}
+                deploy:
+                  placement:
+                    constraints:
+                      - node.labels.floor != 2
+                      - "node.platform.arch==aarch64"
+                      - node.labels.camera==
+                      - node.hostname == attic
+                devices:
+                  - /dev/i2c-1
+                  - /dev/video0:/dev/video1
+                  - "/dev/serial/by-id/usb-1:/dev/ttyUSB0:rw"
+                """))[0]
+        #expect(app.labels == ["team": "web"])
+        #expect(
+            app.constraints.map(\.text) == [
+                "node.hostname==attic", "node.labels.floor!=2", "node.platform.arch==aarch64", "node.labels.camera==",
+            ])
+        #expect(
+            app.devices == [
+                DeviceMapping(source: "/dev/i2c-1"), DeviceMapping(source: "/dev/video0", target: "/dev/video1"),
+                DeviceMapping(source: "/dev/serial/by-id/usb-1", target: "/dev/ttyUSB0", permissions: "rw"),
+            ])
+        #expect(try AppSpecification(encoded: app.encoded) == app)
+        func list(_ key: String, _ entries: [String]) -> String {
+            "\(key): [\(entries.joined(separator: ", "))]"
+        }
+        let conditions = (0...PlacementConstraint.limit).map { "node.labels.a\($0)==1" }
+        #expect(
+            refusal(web("deploy: {placement: {\(list("constraints", conditions))}}")).first?
+                .hasPrefix("33 constraints in service `web` (site.yaml:4): an app has at most 32") == true)
+        let devices = (0...DeviceMapping.limit).map { "/dev/d\($0)" }
+        #expect(
+            refusal(web(list("devices", devices))).first?
+                .hasPrefix("33 devices in service `web` (site.yaml:4): an app has at most 32") == true)
     }
 
     @Test func aFileMayHaveOneHundredApps() throws {

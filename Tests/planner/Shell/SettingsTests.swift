@@ -74,6 +74,7 @@ import Testing
             "B=x=y",
             "--publish", "8080:80", "--publish", "53:53/udp", "--label", "team=web", "--label", "poise.move=never",
             "--volume", "data:/data:ro", "--restart", "always", "--cpus", "0.5", "--memory", "64m",
+            "--constraint", "node.labels.floor==2", "--label", "poise.pin=pi1", "--device", "/dev/video0:/dev/video1:r",
         ])
         #expect(
             described
@@ -84,7 +85,10 @@ import Testing
                     ports: [
                         PortMapping(published: 8080, target: 80),
                         PortMapping(published: 53, target: 53, transport: "udp"),
-                    ], restart: .always, cpuMillicores: 500, memoryBytes: 64 << 20, move: .never))
+                    ], restart: .always, cpuMillicores: 500, memoryBytes: 64 << 20, move: .never,
+                    constraints: [
+                        PlacementConstraint(.hostname, "pi1"), PlacementConstraint(.label("floor"), "2"),
+                    ], devices: [DeviceMapping(source: "/dev/video0", target: "/dev/video1", permissions: "r")]))
     }
 
     @Test(arguments: [
@@ -93,6 +97,11 @@ import Testing
         (["--image", "a", "--name", "b", "--env", "HOME"], "--env `HOME` has no value: write NAME=VALUE"),
         (["--image", "a", "--name", "b", "--label", "poise.move=x"], "label `poise.move` is `x`: allowed are"),
         (["--image", "a", "--name", "b", "--label", "poise.x=x"], "unknown label `poise.x`"),
+        (
+            ["--image", "a", "--name", "b", "--constraint", "floor==2"],
+            "constraint `floor==2` asks for `floor`: allowed"
+        ),
+        (["--image", "a", "--name", "b", "--device", "/etc/x"], "device `/etc/x` is no path under /dev/"),
         (["--image", "a", "--name", "b", "--publish", "80"], "port `80` names no port of the device"),
         (["--image", "a", "--name", "b", "--restart", "x"], "--restart `x` is unknown: allowed are no, on-failure"),
         (["--image", "a", "--name", "b", "--cpus", "x"], "`x` is no number of cores"),

@@ -55,10 +55,12 @@ enum AppLabels {
             app.labels[key] = value
             return
         }
+        if key == "poise.pin" { return try AppPlacement.pin(to: value, &app) }
         guard key == "poise.move" else {
             throw ValueProblem(
                 "unknown label `\(key.prefix(80))`",
-                "labels that begin with `poise.` are Poise's own; the one there is is `poise.move` (live or never)")
+                "labels that begin with `poise.` are Poise's own; there are `poise.move` (live or never) and `poise.pin` "
+                    + "(a device's name)")
         }
         guard let move = MovePolicy(rawValue: value) else {
             let allowed = MovePolicy.allCases.map { "`\($0.rawValue)`" }.joined(separator: " and ")

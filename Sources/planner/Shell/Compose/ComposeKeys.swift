@@ -2,7 +2,8 @@
 /// the one described, so each is an error.
 enum ComposeKeys {
     static let service = [
-        "command", "cpus", "deploy", "entrypoint", "environment", "hostname", "image", "labels", "mem_limit", "ports",
+        "command", "cpus", "deploy", "devices", "entrypoint", "environment", "hostname", "image", "labels", "mem_limit",
+        "ports",
         "restart", "tmpfs", "user", "volumes", "working_dir",
     ]
     static let top = ["name", "services", "version", "volumes"]
@@ -25,7 +26,11 @@ enum ComposeKeys {
         "secrets": "put the file on each device and mount it under `volumes:`, or use `environment:`",
         "configs": "put the file on each device and mount it under `volumes:`",
         "privileged": "remove it; apps run without the host's privileges so that they can be moved",
-        "devices": "remove it; an app tied to a device's hardware can't be moved",
+        "devices": "write it as the service's own `devices:`",
+        "placement": "write it under `deploy:`",
+        "constraints": "write it under `deploy:`, `placement:`",
+        "preferences": "remove it; the site spreads apps by what they use",
+        "node": "write `deploy: {placement: {constraints: [node.hostname==NAME]}}`, or the label `poise.pin`",
         "scale": "submit one service for each copy, each with a name of its own",
         "replicas": "submit one service for each copy, each with a name of its own",
         "extends": "write the service out, or use a YAML anchor (`<<: *name`)",

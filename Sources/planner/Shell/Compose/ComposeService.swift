@@ -57,6 +57,7 @@ struct ComposeService {
         case "cpus": cpus(value)
         case "mem_limit": memory(value)
         case "deploy": deploy(value)
+        case "devices": placement(value, "devices", AppPlacement.device)
         case "hostname": app.hostname = checked(value, "hostname", AppText.hostname)
         case "user": app.user = checked(value, "user", AppText.user)
         case "working_dir": app.workingDirectory = checked(value, "working_dir", AppText.directory)
@@ -258,23 +259,44 @@ extension ComposeService {
 
     private mutating func deploy(_ node: YAMLNode) {
         for entry in scope.map(node, "deploy") {
-            guard entry.key == "resources" else {
-                unsupported(entry, known: ["resources"], under: "deploy.")
+            switch entry.key {
+            case "resources": resources(entry.value)
+            case "placement":
+                for entry in scope.map(entry.value, "deploy.placement") {
+                    guard entry.key == "constraints" else {
+                        unsupported(entry, known: ["constraints"], under: "deploy.placement.")
+                        continue
+                    }
+                    placement(entry.value, "deploy.placement.constraints", AppPlacement.constrain)
+                }
+            default: unsupported(entry, known: ["placement", "resources"], under: "deploy.")
+            }
+        }
+    }
+
+    private mutating func resources(_ node: YAMLNode) {
+        for entry in scope.map(node, "deploy.resources") {
+            guard entry.key == "limits" else {
+                unsupported(entry, known: ["limits"], under: "deploy.resources.")
                 continue
             }
-            for entry in scope.map(entry.value, "deploy.resources") {
-                guard entry.key == "limits" else {
-                    unsupported(entry, known: ["limits"], under: "deploy.resources.")
-                    continue
-                }
-                for limit in scope.map(entry.value, "deploy.resources.limits") {
-                    switch limit.key {
-                    case "cpus": cpus(limit.value)
-                    case "memory": memory(limit.value)
-                    default: unsupported(limit, known: ["cpus", "memory"], under: "deploy.resources.limits.")
-                    }
+            for limit in scope.map(entry.value, "deploy.resources.limits") {
+                switch limit.key {
+                case "cpus": cpus(limit.value)
+                case "memory": memory(limit.value)
+                default: unsupported(limit, known: ["cpus", "memory"], under: "deploy.resources.limits.")
                 }
             }
+        }
+    }
+
+    /// A list of texts that say where the app may run.
+    private mutating func placement(
+        _ node: YAMLNode, _ what: String, _ add: (String, inout AppSpecification) throws(ValueProblem) -> Void
+    ) {
+        for entry in scope.list(node, what) {
+            guard let text = scope.text(entry, "an entry of \(what)") else { continue }
+            scope.checked(entry.line) { () throws(ValueProblem) in try add(text, &app) }
         }
     }
 

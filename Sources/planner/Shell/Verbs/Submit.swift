@@ -10,9 +10,10 @@ struct Submit: AsyncParsableCommand {
         abstract: "Submit apps: the services of a Compose file, or one app by its image.",
         discussion: """
             Each service of the file is an app; its name must be new in the site. Kept are image, command, entrypoint, \
-            environment, labels, volumes, tmpfs, ports, restart, limits of processor and memory, hostname, user and \
-            working_dir; any other key is an error. The label poise.move says whether an app may be moved while it \
-            runs: live (the default) or never.
+            environment, labels, volumes, tmpfs, ports, restart, limits of processor and memory, hostname, user, \
+            working_dir, deploy.placement.constraints and devices; any other key is an error. The label poise.move says \
+            whether an app may be moved while it runs: live (the default) or never; poise.pin names the only device \
+            that may run it.
 
             The devices must have the image or be able to pull it. Where planner runs in a container, give it the file \
             on standard input: docker exec -i poise-planner planner submit - < apps.yaml
@@ -134,10 +135,20 @@ struct AppOptions: ParsableArguments {
     var environment: [String] = []
     @Option(help: ArgumentHelp("A port of the device and one of the app (repeatable).", valueName: "8080:80"))
     var publish: [String] = []
-    @Option(help: ArgumentHelp("A label (repeatable); poise.move=never keeps it where it is.", valueName: "name=value"))
+    @Option(
+        help: ArgumentHelp(
+            "A label (repeatable); poise.move=never keeps it where it is, poise.pin names its device.",
+            valueName: "name=value"))
     var label: [String] = []
     @Option(help: ArgumentHelp("A volume or host path and where it is mounted (repeatable).", valueName: "data:/data"))
     var volume: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "What must hold of its device (repeatable): node.hostname, node.platform.arch or node.labels.KEY, == or !=.",
+            valueName: "node.labels.floor==2"))
+    var constraint: [String] = []
+    @Option(help: ArgumentHelp("A device node that it uses (repeatable).", valueName: "/dev/x:/dev/y:rw"))
+    var device: [String] = []
     @Option(help: ArgumentHelp("When to start it again: no, on-failure, always, unless-stopped.", valueName: "policy"))
     var restart: String?
     @Option(help: ArgumentHelp("Processor limit in cores, as 0.5.", valueName: "cores")) var cpus: String?
@@ -148,6 +159,7 @@ struct AppOptions: ParsableArguments {
         let given: [(String, Bool)] = [
             ("image", image != nil), ("name", name != nil), ("command", command != nil), ("env", !environment.isEmpty),
             ("publish", !publish.isEmpty), ("label", !label.isEmpty), ("volume", !volume.isEmpty),
+            ("constraint", !constraint.isEmpty), ("device", !device.isEmpty),
             ("restart", restart != nil), ("cpus", cpus != nil), ("memory", memory != nil),
         ]
         return given.first(where: \.1)?.0
@@ -172,6 +184,8 @@ struct AppOptions: ParsableArguments {
             try AppLabels.set(key, value, of: &app)
         }
         for text in publish { app.ports += try ComposePorts.parse(text) }
+        for text in constraint { try AppPlacement.constrain(text, &app) }
+        for text in device { try AppPlacement.device(text, &app) }
         for text in volume { app.volumes.append(try ComposeMounts.parse(text)) }
         if let restart {
             guard let policy = RestartPolicy(rawValue: restart) else {
