@@ -29,7 +29,7 @@ final class MigratorService: Sendable {
         let checkpoints = Checkpoints(dockerRoot: settings.dockerRoot)
         local = LocalOperations(
             engine: engine, checkpoints: checkpoints, images: ImageSource(engine: engine, client: client),
-            site: settings.site)
+            site: settings.site, devices: settings.devices)
         source = HandoffSource(engine: engine, client: client, checkpoints: checkpoints)
         target = HandoffTarget(
             engine: engine, local: local, reserve: settings.reserve, stateDirectory: stateDirectory)

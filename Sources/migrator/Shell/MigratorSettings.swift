@@ -18,6 +18,12 @@ struct MigratorOptions: ParsableArguments, Sendable {
         name: .customLong("minimum-free-mib"),
         help: "MiB that must stay free on Docker's disk when an app comes in (POISE_MINIMUM_FREE_MIB; default 256).")
     var minimumFreeMiB: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "What apps may use of this device (POISE_DEVICES, the same as for monitor; default nothing).",
+            valueName: "/dev/i2c-1,/dev/video0"))
+    var devices: String?
 }
 
 struct EngineOptions: ParsableArguments, Sendable {
@@ -44,6 +50,8 @@ struct MigratorSettings: Sendable {
     var dockerRoot: String
     /// Bytes.
     var reserve: Int64
+    /// What apps may use of this device.
+    var devices: [String]
 
     init(_ options: MigratorOptions, _ settings: Settings) throws {
         port = try settings.integer("migrator-port", flag: options.port, default: Self.defaultPort, in: 1...65_535)
@@ -52,6 +60,7 @@ struct MigratorSettings: Sendable {
         let free = try settings.integer(
             "minimum-free-mib", flag: options.minimumFreeMiB, default: 256, in: 0...16_777_216)
         reserve = Int64(free) << 20
+        devices = try settings.devices(flag: options.devices)
     }
 
     static func engine(_ options: EngineOptions, _ settings: Settings) throws -> (socket: String, root: String) {

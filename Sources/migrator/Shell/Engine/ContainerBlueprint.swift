@@ -46,6 +46,9 @@ extension DockerBlueprint {
                     VolumeOptions: volume.kind == .volume
                         ? Mount.VolumeOptions(Labels: [ContainerNames.appLabel: app, ContainerNames.siteLabel: site])
                         : nil)
+            },
+            Devices: specification.devices.map {
+                Device(PathOnHost: $0.source, PathInContainer: $0.target, CgroupPermissions: $0.permissions)
             })
         HostConfig = host
         ExposedPorts = host.PortBindings.mapValues { _ in Empty() }

@@ -107,12 +107,19 @@ struct DockerBlueprint: Encodable {
 
     struct RestartPolicy: Encodable { var Name = "no" }
 
+    struct Device: Encodable {
+        var PathOnHost: String
+        var PathInContainer: String
+        var CgroupPermissions: String
+    }
+
     struct HostSettings: Encodable {
         var RestartPolicy = DockerBlueprint.RestartPolicy()
         var NanoCpus: Int64?
         var Memory: Int64?
         var PortBindings: [String: [PortBinding]]
         var Mounts: [Mount]
+        var Devices: [Device]
     }
 
     var Image: String

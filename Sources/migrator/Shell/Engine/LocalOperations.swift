@@ -10,6 +10,8 @@ struct LocalOperations: Sendable {
     let checkpoints: Checkpoints
     let images: ImageSource
     let site: String
+    /// What apps may use of this device.
+    let devices: [String]
     /// How long a frozen app is waited for where a migrator that died had asked for its checkpoint.
     static let checkpointPatience = Duration.seconds(15)
 
@@ -26,6 +28,8 @@ struct LocalOperations: Sendable {
             !$0.isSetAside && $0.incarnation == placed.incarnation
         }
         if copy?.state == .running { return .done(OperationMeasures()) }
+        // Before an image is fetched for nothing.
+        if let reason = forbidden(specification) { return .refused(reason) }
         if let reason = try await images.provide(specification.image, peers: peers) { return .refused(reason) }
         var id = copy?.id ?? ""
         do {
@@ -39,10 +43,17 @@ struct LocalOperations: Sendable {
         }
     }
 
+    /// Why this device's owner doesn't let it run the app, whatever the chain was told of the device; nil if it may.
+    func forbidden(_ specification: AppSpecification) -> String? {
+        let lacking = specification.devices.first { !devices.contains($0.source) }
+        return lacking.map { "this device doesn't let apps use \($0.source): POISE_DEVICES doesn't name it" }
+    }
+
     /// Makes an app's container, or finds it made.
     ///
     /// - Returns: its ID.
     func create(_ specification: AppSpecification, _ incarnation: UInt64, image: String? = nil) async throws -> String {
+        if let reason = forbidden(specification) { throw Problem(409, "refused", reason) }
         let blueprint = DockerBlueprint(specification, incarnation: incarnation, site: site, image: image)
         let name = ContainerNames.placed(specification.name)
         let made = try await engine.call("POST", "/containers/create?name=\(name)", body: blueprint, accepting: [409])

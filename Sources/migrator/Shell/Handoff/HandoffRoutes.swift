@@ -15,6 +15,11 @@ struct HandoffRoutes: Sendable {
         router.post("handoffs") { request, _ in
             let offer: Offer = try await request.json(limit: 1 << 20)
             try await service.offer(offer)
+            let key = HandoffKey(app: offer.app, incarnation: offer.incarnation)
+            // Before an image is sent for nothing.
+            if let reason = target.local.forbidden(try await service.receiving(key, from: offer.from)) {
+                throw Problem(409, "refused", reason)
+            }
             return try Response.json(try await target.survey(offer))
         }
         router.put("handoffs/:app/:incarnation/image") { request, context in

@@ -86,6 +86,7 @@ final class HandoffTarget: Sendable {
 
     /// What here stands in the app's way: better known before the app is frozen than after.
     private func conflict(_ specification: AppSpecification) async throws -> String? {
+        if let reason = local.forbidden(specification) { return reason }
         for port in specification.ports where Port.isTaken(port) {
             return "port \(port.published)/\(port.transport) is taken"
         }
