@@ -277,6 +277,46 @@ def failed(site, app):
     return row if row["phase"] == "failed" else None
 
 
+def constrained(site):
+    """Apps run only where their constraints, pins and devices allow it, and wait with a reason where nobody may run them"""
+    first, upstairs = site.devices[0], site["pi3"]
+    upstairs.install(site.count, POISE_LABELS="floor=2,camera=", POISE_DEVICES="/dev/fuse")
+    where_to = {"placement": {"constraints": ["node.labels.floor == 2"]}}
+    bound = {
+        "labelled": counter(9901, load=25, deploy=where_to),
+        "pinned": counter(9902, load=25, labels={"poise.pin": "pi3"}),
+        # No container has this one unless it is given it.
+        "fitted": counter(9903, load=25, devices=["/dev/fuse:/dev/fuse-here:r"]),
+    }
+    roof = {"placement": {"constraints": ["node.labels.roof==yes"]}}
+    site.submit(first, compose(**bound, lost=counter(9904, deploy=roof)))
+    for app in bound:
+        assert where(site, app) == "pi3", f"{app} runs on {where(site, app)}"
+    ask(site, "fitted", 9903)
+    upstairs.exec("docker", "exec", "poise-app-fitted", "test", "-c", "/dev/fuse-here")
+    # What may move does: pi3 is busy, and the site is not content with that.
+    site.submit(first, compose(free=counter(9905, load=25)), on="pi3")
+    before = {app: ask(site, app, port) for app, port in zip(bound, range(9901, 9904))}
+    assert move_of(site, ("free",))["from"] == "pi3"
+    height = site.common_head()[0]
+    wait_until("the site has had the time to move more", lambda: site.common_head()[0] > height + 30, 120)
+    assert not [move for move in site.moves() if move["app"] in bound], site.moves()
+    for (app, known), port in zip(before.items(), range(9901, 9904)):
+        single_copy(site, app)
+        assert where(site, app) == "pi3" and ask(site, app, port) == known
+    row = site.apps()["lost"]
+    assert row["phase"] == "pending" and "no present device may run it: pi" in row["reason"], row
+    assert "it has no label roof" in row["reason"], row
+    try:
+        site.submit(first, compose(wish=counter(9906, labels={"poise.pin": "pi3"})), on="pi1")
+    except CommandFailed as error:
+        assert "its name is pi1, not pi3" in error.output, error.output
+    else:
+        raise AssertionError("a wish that its own pin forbids was accepted")
+    remove(site, *bound, "lost", "free")
+    upstairs.install(site.count)
+
+
 def chain_verifies(site):
     """Every device's chain verifies from its genesis"""
     for device in site.devices:
@@ -301,5 +341,6 @@ def power_cut(site):
 
 TESTS = [
     moved_state, *(crash(service) for service in SERVICES), failed_restore, damaged_checkpoint, completed_app,
-    bad_submissions, full_disk, engine_crash, cut_in_a_move, replaced_service, cut_and_heal, power_cut, chain_verifies,
+    bad_submissions, full_disk, engine_crash, cut_in_a_move, replaced_service, constrained, cut_and_heal, power_cut,
+    chain_verifies,
 ]
