@@ -34,6 +34,15 @@ import Testing
         #expect(second.capacity.cpuMillicores == 4_000)
     }
 
+    @Test("What the owner says of the device is reported with what the engine says")
+    func ownersWords() throws {
+        let said = StatedFacts(labels: ["floor": "1"], devices: ["/dev/i2c-1"])
+        let machine = Bench(MonitorMachine(MonitorParameters(interval: 500, capacity: World.stated, facts: said)))
+        let facts = try #require(machine.matrix(sample(1_000, []))).facts
+        #expect(facts.labels == said.labels && facts.devices == said.devices)
+        #expect(facts.architecture == World.engine.architecture)
+    }
+
     @Test("Of a restarted container the next sample has no rate, not even of a counter that is higher; then it has")
     func reset() throws {
         let machine = Bench()
