@@ -59,6 +59,8 @@ let package = Package(
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/SimulationTests",
             swiftSettings: strict),
+        .executableTarget(
+            name: "plan-benchmark", dependencies: ["PlannerCore"], path: "Tests/Benchmarks", swiftSettings: strict),
         .systemLibrary(
             name: "CSQLite", path: "Sources/planner/CSQLite", pkgConfig: "sqlite3",
             providers: [.apt(["libsqlite3-dev"])]),

@@ -64,7 +64,8 @@ final class Judge {
 
     private func follow(_ before: SiteState, _ after: SiteState, _ device: SimulatedDevice) {
         var news: [String] = []
-        for (name, app) in after.apps.sorted(by: { $0.key < $1.key }) {
+        for app in after.apps.ascending {
+            let name = app.specification.name
             let old = before.apps[name]
             known.insert(name)
             if let move = app.move { moves[HandoffKey(app: name, incarnation: move.incarnation)] = app.incarnation }
@@ -73,7 +74,7 @@ final class Judge {
                 news.append("\(name) is \(site.words(app))")
             }
         }
-        for name in before.apps.keys.sorted() where after.apps[name] == nil { news.append("\(name) is removed") }
+        for name in before.apps.names where after.apps[name] == nil { news.append("\(name) is removed") }
         for member in after.members where before.nodes[member.id]?.absent != after.nodes[member.id]?.absent {
             news.append("\(member.name) is \(after.nodes[member.id]?.absent == true ? "absent" : "back")")
         }
@@ -137,7 +138,7 @@ final class Judge {
             unrest.append("\(device.name) is at block \(height) of \(newest)")
         }
         for name in workload.names { unrest += self.unrest(of: name, state, workload) }
-        for name in state.apps.keys.sorted() where !workload.names.contains(name) {
+        for name in state.apps.names where !workload.names.contains(name) {
             unrest.append("nobody submitted \(name)")
         }
         return unrest

@@ -59,18 +59,46 @@ private struct HexKey: CodingKey {
     init?(intValue: Int) { nil }
 }
 
+/// 32 bytes without a place of their own in memory: states hold them by the hundred thousand, and copy and look them up in
+/// every block.
+private struct FourWords: Hashable, Comparable, Sendable {
+    /// Big-endian, so that they compare as the bytes do.
+    private let a, b, c, d: UInt64
+
+    init(_ bytes: [UInt8]) {
+        precondition(bytes.count == 32, "a key or digest has 32 bytes")
+        func word(_ index: Int) -> UInt64 {
+            bytes.withUnsafeBytes { UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)) }
+        }
+        (a, b, c, d) = (word(0), word(1), word(2), word(3))
+    }
+
+    var bytes: [UInt8] {
+        let words = (a.bigEndian, b.bigEndian, c.bigEndian, d.bigEndian)
+        return withUnsafeBytes(of: words) { [UInt8]($0) }
+    }
+
+    static func < (one: Self, other: Self) -> Bool {
+        (one.a, one.b, one.c, one.d) < (other.a, other.b, other.c, other.d)
+    }
+}
+
 /// A node: its Ed25519 public key. Nodes are ordered by their keys.
 public struct NodeID: FixedBytes {
     public static let count = 32
-    public let bytes: [UInt8]
-    public init(unchecked: [UInt8]) { bytes = unchecked }
+    private let words: FourWords
+    public var bytes: [UInt8] { words.bytes }
+    public init(unchecked: [UInt8]) { words = FourWords(unchecked) }
+    public static func < (a: Self, b: Self) -> Bool { a.words < b.words }
 }
 
 /// A BLAKE2b-256 hash.
 public struct Digest: FixedBytes {
     public static let count = 32
-    public let bytes: [UInt8]
-    public init(unchecked: [UInt8]) { bytes = unchecked }
+    private let words: FourWords
+    public var bytes: [UInt8] { words.bytes }
+    public init(unchecked: [UInt8]) { words = FourWords(unchecked) }
+    public static func < (a: Self, b: Self) -> Bool { a.words < b.words }
 
     /// The digest that stands where there is nothing to hash, as before the first block.
     public static let zero = Digest(unchecked: [UInt8](repeating: 0, count: count))

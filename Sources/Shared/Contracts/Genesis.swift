@@ -33,21 +33,30 @@ public struct SiteParameters: ByteCodable, Codable, Hashable {
     public var moveDeadline: Int64
     /// Millicores that an app is taken to need before its first report, 1 to 64,000.
     public var declaredDemand: Int64
+    /// How much `balance` wants a move to be worth, 0 to 1,000,000 ppm of a device: as much as levelling two devices on a large
+    /// site that are twice this apart.
+    public var margin: Int64
+    /// Milliseconds of block time for which `balance` leaves an app alone after a move, 0 to 3,600,000.
+    public var coolDown: Int64
 
     public init(
         strategy: String = "balance", blockInterval: Int64 = 1_000, absentAfter: Int64 = 15_000,
-        moveDeadline: Int64 = 120_000, declaredDemand: Int64 = 100
+        moveDeadline: Int64 = 120_000, declaredDemand: Int64 = 100, margin: Int64 = 69_000, coolDown: Int64 = 60_000
     ) {
         self.strategy = strategy
         self.blockInterval = blockInterval
         self.absentAfter = absentAfter
         self.moveDeadline = moveDeadline
         self.declaredDemand = declaredDemand
+        self.margin = margin
+        self.coolDown = coolDown
     }
 
     public func encode(to writer: inout ByteWriter) {
         writer.text(strategy)
-        for figure in [blockInterval, absentAfter, moveDeadline, declaredDemand] { writer.integer(figure) }
+        for figure in [blockInterval, absentAfter, moveDeadline, declaredDemand, margin, coolDown] {
+            writer.integer(figure)
+        }
     }
 
     public init(from reader: inout ByteReader) throws {
@@ -63,6 +72,8 @@ public struct SiteParameters: ByteCodable, Codable, Hashable {
         absentAfter = try figure("the time to absence", 3_000...3_600_000)
         moveDeadline = try figure("a move's deadline", 10_000...3_600_000)
         declaredDemand = try figure("the declared demand", 1...64_000)
+        margin = try figure("the margin", 0...1_000_000)
+        coolDown = try figure("the cool-down", 0...3_600_000)
     }
 }
 

@@ -73,11 +73,31 @@ public struct Exclusion: ByteCodable, Hashable {
     }
 }
 
+/// A specification and its hash, kept in one place: a state is copied and gone through in every block, and this never changes.
+private final class KeptSpecification: Sendable, Equatable {
+    let value: AppSpecification
+    let hash: Digest
+
+    init(_ value: AppSpecification) {
+        self.value = value
+        hash = Digest(of: value.encoded, domain: "poise/specification/1")
+    }
+
+    static func == (a: KeptSpecification, b: KeptSpecification) -> Bool { a === b || a.hash == b.hash }
+}
+
 /// What the chain knows of one app.
-public struct AppRecord: ByteCodable, Hashable {
-    public let specification: AppSpecification
+public struct AppRecord: ByteCodable, Equatable {
+    private let kept: KeptSpecification
+    public var specification: AppSpecification { kept.value }
     /// The hash of the specification's encoding, which stands for it in the state's root.
-    public let specificationHash: Digest
+    public var specificationHash: Digest { kept.hash }
+    /// As its specification has it; this and what follows stand here as well, for plans look at all apps and should not have to go
+    /// there.
+    let name: String
+    /// What its specification says of moving and of nodes that may run it.
+    let movesLive: Bool
+    let mayRunAnywhere: Bool
     /// The node wished for the first placement; nil once it has been placed, or if there was no wish.
     public var on: NodeID?
     public var phase: AppPhase
@@ -104,8 +124,10 @@ public struct AppRecord: ByteCodable, Hashable {
     public var failedOn: [NodeID]
 
     public init(specification: AppSpecification, on: NodeID?, since: Int64) {
-        self.specification = specification
-        specificationHash = Digest(of: specification.encoded, domain: "poise/specification/1")
+        kept = KeptSpecification(specification)
+        name = specification.name
+        movesLive = specification.move == .live
+        mayRunAnywhere = Feasibility.isFree(specification)
         self.on = on
         self.since = since
         phase = .pending
@@ -155,8 +177,10 @@ public struct AppRecord: ByteCodable, Hashable {
     }
 
     public init(from reader: inout ByteReader) throws {
-        specification = try reader.value()
-        specificationHash = Digest(of: specification.encoded, domain: "poise/specification/1")
+        kept = KeptSpecification(try reader.value())
+        name = kept.value.name
+        movesLive = kept.value.move == .live
+        mayRunAnywhere = Feasibility.isFree(kept.value)
         on = try reader.optional()
         let raw = try reader.text("an app's phase", limit: 16)
         guard let phase = AppPhase(rawValue: raw) else {

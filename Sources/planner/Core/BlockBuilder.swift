@@ -19,7 +19,7 @@ struct BlockBuilder {
     func build(reports: [SignedMessage], transactions: [(message: SignedMessage, transaction: Transaction)])
         -> (header: BlockHeader, body: BlockBody)
     {
-        let plan = Strategies.named(parent.parameters.strategy)?.plan(for: parent) ?? Plan()
+        let plan = Strategies.of(parent.parameters)?.plan(for: parent) ?? Plan()
         var fold = Fold(parent, height: parent.height + 1, time: time)
         fold.apply(plan)
         var budget = Self.messageBudget

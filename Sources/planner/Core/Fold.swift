@@ -54,7 +54,7 @@ struct Fold {
             if !record.absent, time - record.seenAt > state.parameters.absentAfter { record.absent = true }
             state.nodes[member.id] = record
         }
-        for name in state.apps.keys.sorted() {
+        for name in state.apps.names {
             guard var app = state.apps[name] else { continue }
             app.exclusions.removeAll { $0.until <= time }
             if let move = app.move, move.deadline <= time {

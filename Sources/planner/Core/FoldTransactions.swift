@@ -98,7 +98,8 @@ extension SiteState {
             if app.phase == .pending { queue.append(receipt.app) }
             apps[receipt.app] = app
         case .remove(let name):
-            if apps.removeValue(forKey: name)?.phase == .pending { queue.removeAll { $0 == name } }
+            if apps[name]?.phase == .pending { queue.removeAll { $0 == name } }
+            apps[name] = nil
         case .submit(let submission):
             for entry in submission {
                 let name = entry.specification.name

@@ -127,7 +127,7 @@ struct Founding: Sendable {
 
     /// Why no site can be founded with these parameters; nil if one can.
     static func fault(in parameters: SiteParameters) -> String? {
-        guard Strategies.named(parameters.strategy) != nil else {
+        guard Strategies.of(parameters) != nil else {
             return "the strategy \"\(parameters.strategy)\" is unknown; known are \(Strategies.names)"
         }
         guard parameters.absentAfter >= 3 * parameters.blockInterval else {

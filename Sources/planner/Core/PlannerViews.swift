@@ -162,7 +162,7 @@ extension PlannerMachine {
     public var appStatuses: [AppStatus] {
         guard let state else { return [] }
         let names = Dictionary(uniqueKeysWithValues: state.members.map { ($0.id, $0.name) })
-        return state.apps.values.sorted { $0.specification.name < $1.specification.name }.map { app in
+        return state.apps.ascending.map { app in
             AppStatus(
                 name: app.specification.name, image: app.specification.image, phase: app.phase,
                 node: app.node.flatMap { names[$0] }, target: app.move.flatMap { names[$0.to] },
@@ -177,7 +177,7 @@ extension PlannerMachine {
         var apps: [NodeID: [String]] = [:]
         for app in state.apps.values where app.phase.isPlaced {
             for node in [app.node, app.move?.to] {
-                if let node { apps[node, default: []].append(app.specification.name) }
+                if let node { apps[node, default: []].append(app.name) }
             }
         }
         return state.members.map { member in

@@ -2,7 +2,7 @@ public import Contracts
 import Identity
 
 /// The site after some block: a fold of all blocks up to it. Plans are made of nothing else.
-public struct SiteState: Sendable, Hashable {
+public struct SiteState: Sendable, Equatable {
     /// Apps in a site at most, whatever their phase.
     public static let appLimit = 10_000
     /// Milliseconds of block time for which a node that refused an app is not asked again.
@@ -22,7 +22,7 @@ public struct SiteState: Sendable, Hashable {
     public internal(set) var members: [Member]
     /// One for each member.
     public internal(set) var nodes: [NodeID: NodeRecord]
-    public internal(set) var apps: [String: AppRecord]
+    public internal(set) var apps: AppTable
     /// Pending apps in the order in which they are placed.
     public internal(set) var queue: [String]
     /// Given to the next placement of any app: ascending, so that it is ascending for each.
@@ -64,8 +64,8 @@ public struct SiteState: Sendable, Hashable {
             record.encodeStanding(to: &writer)
         }
         writer.integer(UInt32(apps.count))
-        for (name, record) in apps.sorted(by: { $0.key < $1.key }) {
-            writer.text(name)
+        for record in apps.ascending {
+            writer.text(record.name)
             writer.value(record.specificationHash)
             record.encodeStanding(to: &writer)
         }
@@ -94,7 +94,7 @@ public struct SiteState: Sendable, Hashable {
                 PlacedNode(
                     id: member.id, name: member.name, migratorAddress: nodes[member.id]?.report?.migratorAddress)
             },
-            apps: apps.values.filter(\.phase.isPlaced).sorted { $0.specification.name < $1.specification.name }
+            apps: apps.values.filter(\.phase.isPlaced).sorted { $0.name < $1.name }
                 .compactMap { app in
                     guard let node = app.node else { return nil }
                     let order = app.move.map {
@@ -122,7 +122,7 @@ extension SiteState {
         writer.value(headSignature)
         writer.list(members)
         for member in members { writer.value(nodes[member.id] ?? NodeRecord()) }
-        writer.list(apps.sorted { $0.key < $1.key }.map(\.value))
+        writer.list(apps.ascending)
         writer.texts(queue)
         writer.integer(nextIncarnation)
         return writer.bytes
@@ -148,7 +148,7 @@ extension SiteState {
         for member in members { nodes[member.id] = try reader.value() }
         let records = try reader.list("the apps", of: AppRecord.self, limit: Self.appLimit)
         apps = [:]
-        for record in records { apps[record.specification.name] = record }
+        for record in records { apps[record.name] = record }
         queue = try reader.texts("the queue", limit: Self.appLimit, each: AppSpecification.nameLimit)
         nextIncarnation = try reader.integer()
         try reader.finish()

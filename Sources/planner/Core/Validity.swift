@@ -15,7 +15,7 @@ public enum Validity {
         -> SiteState
     {
         try checkHeader(block, parent, trusting: trusting)
-        guard let strategy = Strategies.named(parent.parameters.strategy) else {
+        guard let strategy = Strategies.of(parent.parameters) else {
             throw Refusal(.wrongPlan, "the strategy \(parent.parameters.strategy) is unknown to this version")
         }
         guard strategy.plan(for: parent) == block.body.plan else {

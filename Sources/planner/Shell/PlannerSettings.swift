@@ -35,6 +35,16 @@ struct PlannerOptions: ParsableArguments {
             "Thousandths of a core that an app is taken to need before it is measured (POISE_DECLARED_DEMAND_MILLICORES; default 100)."
     )
     var declaredDemandMillicores: Int?
+
+    @Option(
+        help:
+            "How much a move must be worth to balance, in millionths of a device (POISE_MARGIN_PPM; default 69000)."
+    )
+    var marginPpm: Int?
+
+    @Option(
+        help: "Milliseconds for which balance leaves an app alone after a move (POISE_COOL_DOWN_MS; default 60000).")
+    var coolDownMs: Int?
 }
 
 /// The settings of a running planner, checked.
@@ -79,7 +89,9 @@ struct PlannerSettings: Sendable, Equatable {
             moveDeadline: try figure(
                 "move-deadline-ms", options.moveDeadlineMs, usual.moveDeadline, 10_000...3_600_000),
             declaredDemand: try figure(
-                "declared-demand-millicores", options.declaredDemandMillicores, usual.declaredDemand, 1...64_000))
+                "declared-demand-millicores", options.declaredDemandMillicores, usual.declaredDemand, 1...64_000),
+            margin: try figure("margin-ppm", options.marginPpm, usual.margin, 0...1_000_000),
+            coolDown: try figure("cool-down-ms", options.coolDownMs, usual.coolDown, 0...3_600_000))
     }
 
     static let nameRule = "1 to 63 of a-z, 0-9 and hyphens, with no hyphen at either end"

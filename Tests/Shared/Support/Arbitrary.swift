@@ -141,7 +141,8 @@ struct Arbitrary {
     mutating func parameters() -> SiteParameters {
         SiteParameters(
             strategy: text(32), blockInterval: Int64(100 + below(59_901)), absentAfter: 3_000 + Int64(below(3_597_001)),
-            moveDeadline: 10_000 + Int64(below(3_590_001)), declaredDemand: 1 + Int64(below(64_000)))
+            moveDeadline: 10_000 + Int64(below(3_590_001)), declaredDemand: 1 + Int64(below(64_000)),
+            margin: Int64(below(1_000_001)), coolDown: Int64(below(3_600_001)))
     }
 
     mutating func genesis() -> Genesis {

@@ -109,7 +109,7 @@ import Testing
         var (placed, moved, left) = (0, 0, 0)
         for seed in 0..<500 as Range<UInt64> {
             var world = try World(seed: seed, strategy: strategy)
-            let planner = try #require(Strategies.named(strategy))
+            let planner = try #require(Strategies.of(SiteParameters(strategy: strategy)))
             var rest = 0
             for _ in 0..<300 where rest < 3 {
                 let plan = planner.plan(for: world.state)
@@ -149,7 +149,7 @@ import Testing
         }
         chain.state.apps["late"] = AppRecord(specification: .test("late"), on: nil, since: 0)
         chain.state.queue.append("late")
-        let planner = try #require(Strategies.named(strategy))
+        let planner = try #require(Strategies.of(SiteParameters(strategy: strategy)))
         #expect(planner.plan(for: chain.state).assignments.map(\.app) == ["late"])
         chain.state.queue.removeLast()
         chain.state.apps["late"] = nil

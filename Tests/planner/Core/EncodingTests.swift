@@ -66,10 +66,10 @@ import Testing
     static let vectors = [
         "e2f2b99e43ed9d2340fa13d1cdafec42931fcc7e37fa557f70e235b28b4e3c59",
         "cdf609013c9290e2d30e2acecec4c80062048afebee70954fbdf2d674f62f9e8",
-        "1515f6d2b63a28172bc21c662b1b039d5fa4c4bf015b398e3cc31d7c6490e773",
+        "60017da25c6b3d9a5dfd51b918304b5d3252fe6a2079bb06ae381e52dc3e3272",
         "a68dc835dc6b10d3df57143a7802be9ecce345856d6ad24802daa51c57177ef3",
         "f6af35fa31fc7cd1b1b476cc19e8fef23ea277d61b0fdc0cbfea1572cb4a94ff",
-        "4118bc2128f64068b663264ff8220c54a2d1783cb0b01850864367ff0d8a7042",
+        "b91d2e5b8e060367b5675c846b2685258f3bbf0a4bec30dc3c3e7230afae2622",
     ]
 
     /// What one node writes another reads, and nothing else: for random values, cut short, and with bytes left over.

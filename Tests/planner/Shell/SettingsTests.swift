@@ -24,12 +24,14 @@ import Testing
             [
                 "POISE_NAME": "pi1", "POISE_EXPECT": "4", "POISE_SITE": "home", "POISE_BLOCK_INTERVAL_MS": "500",
                 "POISE_ABSENT_AFTER_MS": "9000", "POISE_MOVE_DEADLINE_MS": "60000",
-                "POISE_DECLARED_DEMAND_MILLICORES": "250",
+                "POISE_DECLARED_DEMAND_MILLICORES": "250", "POISE_MARGIN_PPM": "0", "POISE_COOL_DOWN_MS": "5000",
             ], ["--name", "pi2", "--expect", "3", "--block-interval-ms", "200"])
         #expect(settings.name == "pi2" && settings.expect == 3 && settings.site == "home")
         #expect(
             settings.parameters
-                == SiteParameters(blockInterval: 200, absentAfter: 9_000, moveDeadline: 60_000, declaredDemand: 250))
+                == SiteParameters(
+                    blockInterval: 200, absentAfter: 9_000, moveDeadline: 60_000, declaredDemand: 250, margin: 0,
+                    coolDown: 5_000))
     }
 
     @Test(

@@ -1,3 +1,5 @@
+public import Contracts
+
 /// Keeps the devices' dominant shares close together with few moves.
 ///
 /// The potential of a placement is the sum over nodes of ``Census/Node/potential(_:)``: for equal devices and one resource
@@ -11,26 +13,19 @@
 /// to where it doesn't fit. Work is O(A + (N + moves) log N) for A apps on N nodes, as a step looks at a fixed number of nodes.
 public struct BalanceStrategy: Strategy {
     public static let name = "balance"
-    /// See ``margin``.
-    public static let defaultMargin: Int64 = 69_000
-    /// See ``coolDown``.
-    public static let defaultCoolDown: Int64 = 60_000
 
-    /// How much a move must be worth, 0 to 1,000,000 ppm of a device: as much as levelling two devices on a large site that
-    /// are twice this apart.
-    public let margin: Int64
-    /// Milliseconds of block time for which an app is left alone after a move.
-    public let coolDown: Int64
+    /// See ``SiteParameters/margin`` and ``SiteParameters/coolDown``.
+    private let margin: Int64
+    private let coolDown: Int64
 
-    public init(margin: Int64 = Self.defaultMargin, coolDown: Int64 = Self.defaultCoolDown) {
-        self.margin = margin
-        self.coolDown = coolDown
+    public init(_ parameters: SiteParameters = SiteParameters()) {
+        margin = parameters.margin
+        coolDown = parameters.coolDown
     }
 
     public func plan(for state: SiteState, _ terms: PlanningTerms) -> Plan {
-        let census = Census(state, terms, coolDown: coolDown)
-        guard !census.nodes.isEmpty else { return Plan() }
-        var balancer = Balancer(census, price: price(nodes: census.nodes.count))
+        // Handed over, not kept here as well: the balancer changes it in place.
+        var balancer = Balancer(Census(state, terms, coolDown: coolDown)) { price(nodes: $0) }
         balancer.place(state, limit: terms.limit)
         balancer.level(limit: terms.limit)
         return balancer.plan

@@ -18,6 +18,8 @@ struct Census {
         /// Memory that is taken until then: an app on its way counts at both ends.
         var heldMemory: Int64
         let capacity: Amounts
+        /// The largest of its capacities.
+        let largest: Int64
         /// 2^20 times a million over the capacity: multiplication in place of division.
         let inverse: Amounts
         /// Nodes of one kind can restore each other's checkpoints. Those without checkpoints are each of a kind of its own.
@@ -52,9 +54,22 @@ struct Census {
         /// Where ``Census/rules`` says which nodes may run it; nil if all may.
         let rule: Int?
         var node: Int
-
         /// Its largest demand, ppm of an average device.
-        var size: Int64 { demand.max() }
+        let size: Int64
+
+        init(
+            _ name: String, demand: Amounts, memory: Int64, origin: Int?, isFree: Bool, barred: [Int], rule: Int?
+        ) {
+            self.name = name
+            self.demand = demand
+            self.memory = memory
+            self.origin = origin
+            self.isFree = isFree
+            self.barred = barred
+            self.rule = rule
+            node = origin ?? -1
+            size = demand.max()
+        }
     }
 
     private(set) var nodes: [Node] = []
@@ -87,7 +102,10 @@ struct Census {
             nodes.append(node(id, load, kind: number, state, terms.basis))
         }
         apps.reserveCapacity(state.apps.count)
-        for app in state.apps.values where app.phase.isPlaced { add(app, state, terms.basis, coolDown) }
+        let records = state.apps.values
+        for place in records.indices where records[place].phase.isPlaced {
+            add(records[place], state, terms.basis, coolDown)
+        }
     }
 
     private static func average(_ capacities: [Amounts]) -> Amounts {
@@ -126,12 +144,14 @@ struct Census {
         let load = normalised(rest)
         let link = Int64(matrix.capacity.networkBytesPerSecond)
         return Node(
-            id: id, load: load, heldMemory: load[1], capacity: capacity,
+            id: id, load: load, heldMemory: load[1], capacity: capacity, largest: capacity.max(),
             inverse: Amounts(repeating: 1_000_000 << 20) / capacity, kind: kind,
             bandwidth: max(1, max(link / 100, link - rest.network)))
     }
 
-    private mutating func add(_ app: AppRecord, _ state: SiteState, _ basis: PlanningTerms.Basis, _ coolDown: Int64) {
+    private mutating func add(
+        _ app: AppRecord, _ state: SiteState, _ basis: PlanningTerms.Basis, _ coolDown: Int64
+    ) {
         guard let number = number(app, at: app.move?.to ?? app.node, state, coolDown) else {
             if let source = app.node.flatMap({ index[$0] }) { nodes[source].slots -= app.move == nil ? 0 : 1 }
             return
@@ -151,13 +171,15 @@ struct Census {
     }
 
     /// Enters an app that is on `node`, or comes there, among ``apps``.
-    private mutating func number(_ app: AppRecord, at node: NodeID?, _ state: SiteState, _ coolDown: Int64) -> Int? {
+    private mutating func number(
+        _ app: AppRecord, at node: NodeID?, _ state: SiteState, _ coolDown: Int64
+    ) -> Int? {
         guard let node = node.flatMap({ index[$0] }) else { return nil }
         let isKnown = app.measured == app.incarnation || state.time - app.since >= PaperStrategy.patience
         let hasRested = app.movedAt == 0 || state.time - app.movedAt >= coolDown
         enter(
             app, state, origin: node,
-            isFree: app.phase == .running && app.specification.move == .live && isKnown && hasRested)
+            isFree: app.phase == .running && app.movesLive && isKnown && hasRested)
         return apps.count - 1
     }
 
@@ -172,12 +194,12 @@ struct Census {
         let demand = app.steadyDemand ?? app.demand ?? Resources(cpu: state.parameters.declaredDemand)
         let barred =
             app.exclusions.isEmpty ? [] : app.exclusions.filter { $0.until > state.time }.compactMap { index[$0.node] }
-        let isBound = isFree && !Feasibility.isFree(app.specification)
+        let isBound = isFree && !app.mayRunAnywhere
         apps.append(
             App(
-                name: app.specification.name, demand: normalised(demand), memory: demand.ram, origin: origin,
-                isFree: isFree, barred: barred, rule: isBound ? rule(for: app.specification, state) : nil,
-                node: origin ?? -1))
+                app.name, demand: normalised(demand), memory: demand.ram, origin: origin, isFree: isFree,
+                barred: barred,
+                rule: isBound ? rule(for: app.specification, state) : nil))
     }
 
     private mutating func rule(for app: AppSpecification, _ state: SiteState) -> Int {

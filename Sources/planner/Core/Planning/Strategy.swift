@@ -1,3 +1,5 @@
+public import Contracts
+
 /// How the site decides where apps run. A strategy is a pure function of the chain's state: every node computes it
 /// again before it votes.
 public protocol Strategy: Sendable {
@@ -41,10 +43,10 @@ public enum Strategies {
     /// Those that a simulation can compare besides: they place and never move.
     public static let comparisons = [SpreadStrategy.name, LeastAllocatedStrategy.name, RandomStrategy.name]
 
-    /// The strategy that a genesis names, or nil if there is none.
-    public static func named(_ name: String) -> (any Strategy)? {
-        switch name {
-        case BalanceStrategy.name: BalanceStrategy()
+    /// The strategy of a site, or nil if there is none that its genesis names.
+    public static func of(_ parameters: SiteParameters) -> (any Strategy)? {
+        switch parameters.strategy {
+        case BalanceStrategy.name: BalanceStrategy(parameters)
         case PaperStrategy.name: PaperStrategy()
         default: nil
         }

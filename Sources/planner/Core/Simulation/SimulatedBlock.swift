@@ -16,7 +16,8 @@ public struct SimulatedBlock: Codable, Sendable, Equatable {
     /// Nodes above 1,000,000.
     public var overloaded = 0
     public var sumPpm = 0
-    public var sumsqPpm2 = 0
+    /// Beyond 64 bits where failures leave few nodes with the apps of thousands.
+    public var sumsqPpm2: UInt128 = 0
     public var minPpm = 0
     public var maxPpm = 0
     public var stdPpm = 0
@@ -27,11 +28,10 @@ public struct SimulatedBlock: Codable, Sendable, Equatable {
         "block,arrived,admitted,completed,waiting,pending,running,moves,returns,moved_ppm,overloaded,sum_ppm,sumsq_ppm2,min_ppm,max_ppm,std_ppm,assign_fnv64"
 
     public var line: String {
-        [
-            block, arrived, admitted, completed, waiting, pending, running, moves, returns, movedPpm, overloaded,
-            sumPpm,
-            sumsqPpm2, minPpm, maxPpm, stdPpm,
-        ].map(String.init).joined(separator: ",") + "," + assignFnv64
+        let counts = [block, arrived, admitted, completed, waiting, pending, running, moves, returns]
+        let loads = [minPpm, maxPpm, stdPpm]
+        return (counts + [movedPpm, overloaded, sumPpm]).map(String.init).joined(separator: ",") + ",\(sumsqPpm2),"
+            + loads.map(String.init).joined(separator: ",") + "," + assignFnv64
     }
 
     enum CodingKeys: String, CodingKey {
@@ -50,12 +50,12 @@ public struct SimulatedBlock: Codable, Sendable, Equatable {
     mutating func measure(_ loads: [Int64]) {
         let count = UInt128(loads.count)
         sumPpm = Int(loads.reduce(0, +))
-        sumsqPpm2 = Int(loads.reduce(0) { $0 + $1 * $1 })
+        sumsqPpm2 = loads.reduce(0) { $0 + UInt128($1) * UInt128($1) }
         minPpm = Int(loads.min() ?? 0)
         maxPpm = Int(loads.max() ?? 0)
         overloaded = loads.count { $0 > 1_000_000 }
         guard count > 0 else { return }
-        let spread = count * UInt128(sumsqPpm2) - UInt128(sumPpm) * UInt128(sumPpm)
+        let spread = count * sumsqPpm2 - UInt128(sumPpm) * UInt128(sumPpm)
         stdPpm = Int(Self.squareRoot(spread) / count)
     }
 

@@ -61,8 +61,25 @@ public struct SiteSimulation: Sendable {
         for _ in 0..<terms.nodes { addNode() }
     }
 
+    /// What the next block's plan is made of.
+    public func stateBeforeNextPlan() -> SiteState {
+        var copy = self
+        _ = copy.prepare()
+        return copy.state
+    }
+
     /// Makes the next block.
     public mutating func next() -> (row: SimulatedBlock, steps: [SimulatedStep]) {
+        var row = prepare()
+        let basis: PlanningTerms.Basis = terms.lag > 0 ? .reports : .effective
+        let plan = terms.strategy.plan(for: state, PlanningTerms(basis: basis, limit: .max / 8))
+        let steps = carryOut(plan, &row)
+        finish(&row)
+        return (row, steps)
+    }
+
+    /// All of a block that comes before its plan.
+    private mutating func prepare() -> SimulatedBlock {
         block += 1
         state.height = UInt64(block)
         state.time = Int64(block) * Self.interval
@@ -71,11 +88,7 @@ public struct SiteSimulation: Sendable {
         complete(&row)
         arrive(&row)
         if terms.lag > 0 { report() }
-        let basis: PlanningTerms.Basis = terms.lag > 0 ? .reports : .effective
-        let plan = terms.strategy.plan(for: state, PlanningTerms(basis: basis, limit: .max / 8))
-        let steps = carryOut(plan, &row)
-        finish(&row)
-        return (row, steps)
+        return row
     }
 
     // MARK: Nodes
@@ -159,7 +172,8 @@ public struct SiteSimulation: Sendable {
         for app in ended {
             if let node = places.removeValue(forKey: app) { loads[node] -= demand(app) }
             let name = Self.name(app)
-            if state.apps.removeValue(forKey: name)?.phase == .pending { state.queue.removeAll { $0 == name } }
+            if state.apps[name]?.phase == .pending { state.queue.removeAll { $0 == name } }
+            state.apps[name] = nil
             endOf[app] = nil
             left[app] = nil
             committed -= demand(app)

@@ -53,7 +53,7 @@ struct SimulateOptions: ParsableArguments {
 
     var sizes: [Int] { Self.list(nodes).map { Int($0) ?? 0 } }
     var strategies: [String] { compare.map(Self.list) ?? [strategy] }
-    var margins: [Int64] { margin.map { Self.list($0).map { Int64($0) ?? -1 } } ?? [BalanceStrategy.defaultMargin] }
+    var margins: [Int64] { margin.map { Self.list($0).map { Int64($0) ?? -1 } } ?? [SiteParameters().margin] }
 
     static func list(_ text: String) -> [String] {
         text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
@@ -82,7 +82,8 @@ struct SimulateOptions: ParsableArguments {
         try hold(
             plan == nil || (runs == 1 && seeds == 1), "--plan is for one run: one size, strategy, margin and seed.")
         _ = try pairs(fail, "--fail", "block:node", lowest: 0)
-        _ = try pairs(join, "--join", "block:count", lowest: 1)
+        let joining = try pairs(join, "--join", "block:count", lowest: 1).reduce(0) { $0 + $1.1 }
+        try hold(joining <= 10_000, "--join: \(joining) nodes join in all; allowed are 10000.")
     }
 
     func pairs(_ texts: [String], _ option: String, _ form: String, lowest: Int) throws -> [(Int, Int)] {
@@ -143,7 +144,7 @@ struct SimulationRun {
         var results: [SimulationResult] = []
         for nodes in options.sizes {
             for strategy in options.strategies {
-                let margins = strategy == BalanceStrategy.name ? options.margins : [BalanceStrategy.defaultMargin]
+                let margins = strategy == BalanceStrategy.name ? options.margins : [SiteParameters().margin]
                 for margin in margins { results.append(try result(nodes, strategy, margin, margins.count > 1, trace)) }
             }
         }
@@ -199,7 +200,7 @@ struct SimulationRun {
         case SpreadStrategy.name: SpreadStrategy()
         case LeastAllocatedStrategy.name: LeastAllocatedStrategy()
         case RandomStrategy.name: RandomStrategy()
-        default: BalanceStrategy(margin: margin, coolDown: options.coolDownMs)
+        default: BalanceStrategy(SiteParameters(margin: margin, coolDown: options.coolDownMs))
         }
     }
 }

@@ -5,6 +5,7 @@ import PlannerCore
 struct SimulationPlot {
     private static let colours = ["#0b6e4f", "#c8553d", "#3d5a98", "#8a6d1f", "#6b6b6b"]
     private static let size = (width: 420.0, height: 230.0)
+    private static let legendHeight = 24
 
     private let results: [SimulationResult]
     private let blocks: Int
@@ -61,24 +62,40 @@ struct SimulationPlot {
     var svg: String {
         let rows = panels
         let columns = rows.map(\.count).max() ?? 1
-        let (width, height) = (Int(Self.size.width) * columns, Int(Self.size.height) * rows.count)
+        let panelWidth = columns == 1 ? Self.size.width * 3 / 2 : Self.size.width
+        let (width, height) = (Int(panelWidth) * columns, Int(Self.size.height) * rows.count + Self.legendHeight)
         var text = """
             <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(width) \(height)" width="\(width)" height="\(height)" \
             font-family="sans-serif" font-size="11">
             <rect width="100%" height="100%" fill="white"/>
 
             """
+        text += legend(rows.first?.first?.series.map(\.name) ?? [])
         for (row, panels) in rows.enumerated() {
             for (column, panel) in panels.enumerated() {
-                text += "<g transform=\"translate(\(Int(Self.size.width) * column),\(Int(Self.size.height) * row))\">\n"
-                text += draw(panel) + "</g>\n"
+                let top = Self.legendHeight + Int(Self.size.height) * row
+                text += "<g transform=\"translate(\(Int(panelWidth) * column),\(top))\">\n"
+                text += draw(panel, width: panelWidth) + "</g>\n"
             }
         }
         return text + "</svg>"
     }
 
-    private func draw(_ panel: Panel) -> String {
-        let (left, top, right, bottom) = (44.0, 28.0, Self.size.width - 14, Self.size.height - 36)
+    /// One for all panels, above them.
+    private func legend(_ names: [String]) -> String {
+        var left = 44
+        var text = ""
+        for (index, name) in names.enumerated() {
+            let colour = Self.colours[index % Self.colours.count]
+            text += "<rect x=\"\(left)\" y=\"11\" width=\"14\" height=\"3\" fill=\"\(colour)\"/>"
+            text += "<text x=\"\(left + 19)\" y=\"16\">\(name)</text>\n"
+            left += 42 + name.count * 6
+        }
+        return text
+    }
+
+    private func draw(_ panel: Panel, width: Double) -> String {
+        let (left, top, right, bottom) = (44.0, 28.0, width - 14, Self.size.height - 36)
         let points = panel.series.flatMap(\.points)
         let xMost = Self.ceiling(points.map(\.x).max() ?? 1)
         let yMost = Self.ceiling(points.map(\.y).max() ?? 1)
@@ -101,17 +118,15 @@ struct SimulationPlot {
             for point in series.isMarked ? series.points : [] {
                 text += "<circle cx=\"\(x(point.x))\" cy=\"\(y(point.y))\" r=\"2.5\" fill=\"\(colour)\"/>\n"
             }
-            let row = top + 10 + Double(index) * 13
-            text += "<text x=\"\(right)\" y=\"\(row)\" text-anchor=\"end\" fill=\"\(colour)\">\(series.name)</text>\n"
         }
         return text
     }
 
-    /// The next 1, 2, 4 or 8 times a power of ten (or of a tenth).
+    /// The next round number, so that a quarter of it is one too.
     private static func ceiling(_ value: Double) -> Double {
         var unit = 0.001
         while unit * 10 < value { unit *= 10 }
-        return [1.0, 2, 4, 8, 10].map { $0 * unit }.first { $0 >= value } ?? 1
+        return [1.0, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map { $0 * unit }.first { $0 >= value } ?? 1
     }
 
     private static func number(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }

@@ -57,16 +57,14 @@ struct SimulationReport {
     private func table() {
         if results.count == 1, options.seeds == 1, let result = results.first {
             let rows = result.rows.map { row in
-                [
-                    row.block, row.arrived, row.completed, row.waiting, row.pending, row.running, row.moves,
-                    row.returns,
-                    row.overloaded,
-                ].map { "\($0)" } + [row.minPpm, row.maxPpm, row.stdPpm].map { Self.points(Double($0) / 10_000) }
+                let apps = [row.arrived, row.completed, row.waiting, row.pending, row.running]
+                let counts = [row.block] + apps + [row.moves, row.returns, row.overloaded]
+                let loads = [row.minPpm, row.maxPpm, row.stdPpm]
+                return counts.map { "\($0)" } + loads.map { Self.points(Double($0) / 10_000) }
             }
             let columns = [
                 "BLOCK", "ARRIVED", "COMPLETED", "WAITING", "PENDING", "RUNNING", "MOVES", "RETURNS", "OVERLOADED",
-                "MIN %",
-                "MAX %", "STD-DEV %",
+                "MIN %", "MAX %", "STD-DEV %",
             ]
             print(Table(columns, rows, rightAligned: Set(columns.indices)).text)
             print("")
