@@ -43,9 +43,17 @@ simulation: prerequisites ## Whole sites of simulated nodes under faults
 end-to-end: ## The site on emulated devices with real engines
 	@scripts/test lab end-to-end
 
+.PHONY: figure
+figure: build ## Compute the evaluation in docs/evaluation.md and its figures again
+	@scripts/figure
+
 .PHONY: bench
-bench: images ## Downtime of a live move, and what the services cost
+bench: bench-plan images ## How long a plan takes, downtime of a live move, and what the services cost
 	@scripts/bench
+
+.PHONY: bench-plan
+bench-plan: build ## How long a plan takes, for sites of 100 to 10,000 nodes
+	@.build/release/plan-benchmark
 
 .PHONY: clean
 clean: ## Stop the lab and remove what was built (keeps the lab's base system)
