@@ -22,6 +22,9 @@ def moved_state(site):
     after = ask(site, "heavy", 9011, "/digest"), ask(site, "heavy", 9011, "/file")
     assert after == before, f"{before} became {after}"
     assert move["from"] == "pi2" and where(site, "heavy") != "pi2"
+    nodes = {node["name"]: node for node in site.devices[0].json("planner", "nodes")}
+    measured = nodes[where(site, "heavy")].get("bandwidth")
+    assert measured and measured > 100_000, f"the move has shown no bandwidth: {nodes}"
     remove(site, "heavy", "light")
 
 

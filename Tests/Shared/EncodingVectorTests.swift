@@ -92,7 +92,9 @@ import Testing
         let submit = Transaction.submit([SubmittedApp(specification: app, on: keys[1].nodeID)])
         #expect(submit.encoded == (try vector("transaction, submit")))
         #expect(Transaction.remove(app: "web").encoded == (try vector("transaction, remove")))
-        let receipt = Receipt(app: "web", incarnation: 9, outcome: .refused, reason: "no room")
+        let receipt = Receipt(
+            app: "web", incarnation: 9, outcome: .refused, reason: "no room",
+            shipment: Shipment(bytes: 1 << 20, milliseconds: 250))
         #expect(Transaction.receipt(receipt).encoded == (try vector("transaction, receipt")))
     }
 

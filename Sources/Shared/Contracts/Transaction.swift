@@ -1,5 +1,31 @@
 // What can be asked of the chain besides reports: the payload of a `transaction` message.
 
+/// How much a move brought and how long that took, as its target has measured: what plans take a device's bandwidth from.
+public struct Shipment: ByteCodable, Codable, Hashable {
+    /// Checkpoint, written files and volumes, 1 to 2^50.
+    public var bytes: Int64
+    /// From the acceptance of the offer until all was there, the writing of the checkpoint included: 1 to 3,600,000.
+    public var milliseconds: Int64
+
+    public init(bytes: Int64, milliseconds: Int64) {
+        self.bytes = min(1 << 50, max(1, bytes))
+        self.milliseconds = min(3_600_000, max(1, milliseconds))
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.integer(bytes)
+        writer.integer(milliseconds)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        bytes = try reader.integer()
+        milliseconds = try reader.integer()
+        guard (1...1 << 50).contains(bytes), (1...3_600_000).contains(milliseconds) else {
+            throw ByteCodingError.invalid(what: "a shipment", value: "\(bytes) bytes in \(milliseconds) ms")
+        }
+    }
+}
+
 /// How an act on a placement ended, as the device that performed it says (migrator → planner).
 public struct Receipt: ByteCodable, Codable, Hashable {
     public enum Outcome: String, Codable, Sendable, CaseIterable {
@@ -19,12 +45,17 @@ public struct Receipt: ByteCodable, Codable, Hashable {
     public var outcome: Outcome
     /// Why, for people; empty where there is nothing to say.
     public var reason: String
+    /// Said by the target of a move when the app runs there.
+    public var shipment: Shipment?
 
-    public init(app: String, incarnation: UInt64, outcome: Outcome, reason: String = "") {
+    public init(
+        app: String, incarnation: UInt64, outcome: Outcome, reason: String = "", shipment: Shipment? = nil
+    ) {
         self.app = app
         self.incarnation = incarnation
         self.outcome = outcome
         self.reason = reason
+        self.shipment = shipment
     }
 
     public func encode(to writer: inout ByteWriter) {
@@ -32,6 +63,7 @@ public struct Receipt: ByteCodable, Codable, Hashable {
         writer.integer(incarnation)
         writer.text(outcome.rawValue)
         writer.text(reason)
+        writer.optional(shipment)
     }
 
     public init(from reader: inout ByteReader) throws {
@@ -39,6 +71,7 @@ public struct Receipt: ByteCodable, Codable, Hashable {
         incarnation = try reader.integer()
         outcome = try reader.named("a receipt's outcome")
         reason = try reader.text("a receipt's reason", limit: 1_024)
+        shipment = try reader.optional()
     }
 }
 

@@ -50,7 +50,7 @@ extension MigratorMachine {
         }
         switch own.state {
         case .running where now >= entry.freezeAt: perform(entry.key.app, .freeze(own))
-        case .running, .frozen: post(entry.key, .running, "")
+        case .running, .frozen: post(entry.key, .running, "", shipment: entry.measures.shipment)
         case .ended(0) where !isRestarted(own, placed.specification, 0):
             post(entry.key, .completed, "")
         case .ended(let status):

@@ -136,7 +136,9 @@ extension MigratorMachine {
         post(HandoffKey(app: placed.specification.name, incarnation: placed.incarnation), outcome, reason)
     }
 
-    mutating func post(_ key: HandoffKey, _ outcome: Receipt.Outcome, _ reason: String) {
+    mutating func post(
+        _ key: HandoffKey, _ outcome: Receipt.Outcome, _ reason: String, shipment: Shipment? = nil
+    ) {
         var delay = Wait.firstRetry
         if let post = posts[key], post.outcome == outcome {
             guard post.next <= now else { return }
@@ -145,7 +147,10 @@ extension MigratorMachine {
         posts[key] = Post(outcome: outcome, next: now + delay, delay: delay)
         // A receipt's reason has room for 1,024 bytes.
         let bounded = reason.utf8.count <= 1_000 ? reason : String(reason.prefix(240)) + " …"
-        effects.append(.post(Receipt(app: key.app, incarnation: key.incarnation, outcome: outcome, reason: bounded)))
+        effects.append(
+            .post(
+                Receipt(
+                    app: key.app, incarnation: key.incarnation, outcome: outcome, reason: bounded, shipment: shipment)))
     }
 
     mutating func forgetPosts(_ placement: Placement) {

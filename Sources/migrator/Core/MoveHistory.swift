@@ -6,6 +6,12 @@ extension MoveMeasures {
         phaseSince = now
     }
 
+    /// What arrived here for a move, and in which time; nil if that isn't known.
+    var shipment: Shipment? {
+        guard bytes > 0, let time = phases[Incoming.Phase.receiving.rawValue] else { return nil }
+        return Shipment(bytes: bytes, milliseconds: time)
+    }
+
     /// Counts what was shipped, once for each part however often it was sent.
     mutating func take(_ parts: [PartDigest]) {
         func total(_ isOfKind: (String) -> Bool) -> Int64 {

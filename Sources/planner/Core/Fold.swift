@@ -31,7 +31,8 @@ struct Fold {
         if let last = record.reportSequence, last >= sequence {
             throw Refusal(.replayedMessage, "report \(sequence) of \(sender.short), whose newest is \(last)")
         }
-        record.take(report, sequence: sequence, at: time)
+        let base = Resources(report.load) { state.apps[$0] != nil }
+        record.take(report, base: base, sequence: sequence, at: time)
         state.nodes[sender] = record
         for score in report.load.apps {
             guard var app = state.apps[score.app], app.node == sender, app.phase == .running || app.phase == .placed,

@@ -95,6 +95,8 @@ extension SiteState {
         switch transaction {
         case .receipt(let receipt):
             let app = try outcome(of: receipt, from: sender, at: time)
+            let hasArrived = receipt.outcome == .running && apps[receipt.app]?.move?.to == sender
+            if hasArrived, let shipment = receipt.shipment { nodes[sender]?.take(shipment) }
             if app.phase == .pending { queue.append(receipt.app) }
             apps[receipt.app] = app
         case .remove(let name):

@@ -14,6 +14,10 @@ public struct NodeRecord: ByteCodable, Hashable {
     private(set) var reportHash: Digest
     /// Which of its transactions are in the chain.
     public var transactions: ReplayWindow
+    /// What moves have brought here and in which time, older ones counting less and less; nil before the first.
+    public private(set) var received: Shipment?
+    /// What it carries beside the chain's apps, without its noise; nil before the first report.
+    public private(set) var steadyBase: SteadyResources?
 
     public init() {
         seenAt = 0
@@ -22,13 +26,30 @@ public struct NodeRecord: ByteCodable, Hashable {
         report = nil
         reportHash = .zero
         transactions = ReplayWindow()
+        received = nil
+        steadyBase = nil
+    }
+
+    /// Bytes a second at which moves have come here; nil before the first.
+    var measuredBandwidth: Int64? { received.map { max(1, Int64(Int128($0.bytes) * 1_000 / Int128($0.milliseconds))) } }
+
+    /// An eighth of what was known is forgotten, so that a small app that was moved slowly doesn't undo what a large one has shown.
+    mutating func take(_ shipment: Shipment) {
+        received =
+            received.map {
+                Shipment(
+                    bytes: $0.bytes - $0.bytes / 8 + shipment.bytes,
+                    milliseconds: $0.milliseconds - $0.milliseconds / 8 + shipment.milliseconds)
+            } ?? shipment
     }
 
     /// Whether it can be given apps: it has reported and is not absent.
     public var isPresent: Bool { report != nil && !absent }
 
-    mutating func take(_ report: Report, sequence: UInt64, at time: Int64) {
+    /// - Parameter base: what the report shows beside the chain's apps.
+    mutating func take(_ report: Report, base: Resources, sequence: UInt64, at time: Int64) {
         self.report = report
+        if steadyBase == nil { steadyBase = SteadyResources(base) } else { steadyBase?.take(base) }
         reportHash = Self.hash(report)
         reportSequence = sequence
         seenAt = time
@@ -43,6 +64,8 @@ public struct NodeRecord: ByteCodable, Hashable {
         writer.optional(integer: reportSequence)
         writer.value(reportHash)
         writer.value(transactions)
+        writer.optional(received)
+        writer.optional(steadyBase)
     }
 
     public func encode(to writer: inout ByteWriter) {
@@ -51,6 +74,8 @@ public struct NodeRecord: ByteCodable, Hashable {
         writer.optional(integer: reportSequence)
         writer.optional(report)
         writer.value(transactions)
+        writer.optional(received)
+        writer.optional(steadyBase)
     }
 
     public init(from reader: inout ByteReader) throws {
@@ -60,6 +85,8 @@ public struct NodeRecord: ByteCodable, Hashable {
         report = try reader.optional()
         reportHash = report.map(Self.hash) ?? .zero
         transactions = try reader.value()
+        received = try reader.optional()
+        steadyBase = try reader.optional()
     }
 }
 

@@ -27,6 +27,8 @@ public struct NodeStatus: Codable, Hashable, Sendable {
     public var loadMillicores: Int64?
     public var capacityMillicores: Int64?
     public var score: Int64?
+    /// Bytes a second at which moves have come there; nil before the first.
+    public var bandwidth: Int64?
     /// Apps there, those on their way there and from there included.
     public var apps: [String]
 }
@@ -185,7 +187,8 @@ extension PlannerMachine {
             return NodeStatus(
                 id: member.id, name: member.name, present: row != nil,
                 absent: state.nodes[member.id]?.absent ?? false, loadMillicores: row?.load,
-                capacityMillicores: row?.capacity, score: row?.score, apps: (apps[member.id] ?? []).sorted())
+                capacityMillicores: row?.capacity, score: row?.score,
+                bandwidth: state.nodes[member.id]?.measuredBandwidth, apps: (apps[member.id] ?? []).sorted())
         }
     }
 }

@@ -157,7 +157,10 @@ struct Arbitrary {
     mutating func receipt() -> Receipt {
         Receipt(
             app: appName(), incarnation: number(),
-            outcome: Receipt.Outcome.allCases[below(Receipt.Outcome.allCases.count)], reason: text(200))
+            outcome: Receipt.Outcome.allCases[below(Receipt.Outcome.allCases.count)], reason: text(200),
+            shipment: maybe {
+                Shipment(bytes: 1 + Int64($0.below(1 << 50)), milliseconds: 1 + Int64($0.below(3_600_000)))
+            })
     }
 
     mutating func transaction() -> Transaction {

@@ -69,7 +69,7 @@ import Testing
         "60017da25c6b3d9a5dfd51b918304b5d3252fe6a2079bb06ae381e52dc3e3272",
         "a68dc835dc6b10d3df57143a7802be9ecce345856d6ad24802daa51c57177ef3",
         "f6af35fa31fc7cd1b1b476cc19e8fef23ea277d61b0fdc0cbfea1572cb4a94ff",
-        "b91d2e5b8e060367b5675c846b2685258f3bbf0a4bec30dc3c3e7230afae2622",
+        "b3d3d1de1773601f7282244cfbb47e8868cbc32316b2bc439b1b01c191976890",
     ]
 
     /// What one node writes another reads, and nothing else: for random values, cut short, and with bytes left over.

@@ -65,6 +65,26 @@ import Testing
         #expect(chain.state.apps["counter"]?.demand?.cpu == 800)
     }
 
+    /// What a move has shown of its target's bandwidth counts, what somebody else says of it doesn't.
+    @Test func movesShowBandwidth() throws {
+        var (chain, move) = try moving()
+        let target = try #require(chain.keys.firstIndex { $0.nodeID == move.to })
+        func running(_ shipment: Shipment) -> Transaction {
+            .receipt(
+                Receipt(app: "counter", incarnation: move.incarnation, outcome: .running, shipment: shipment))
+        }
+        let shipment = Shipment(bytes: 80_000_000, milliseconds: 4_000)
+        try chain.grow([running(shipment)], by: (1...3).first { $0 != target } ?? 0)
+        #expect(chain.state.nodes.values.allSatisfy { $0.received == nil })
+        try chain.grow([running(shipment)], by: target)
+        #expect(chain.state.nodes[move.to]?.measuredBandwidth == 20_000_000)
+        #expect(chain.state.nodes.values.filter { $0.received != nil }.count == 1)
+        // A small app that came slowly changes little.
+        chain.state.nodes[move.to]?.take(Shipment(bytes: 1_000_000, milliseconds: 1_000))
+        #expect(chain.state.nodes[move.to]?.measuredBandwidth == 15_777_777)
+        #expect(try SiteState(snapshot: chain.state.snapshot, genesis: chain.genesis) == chain.state)
+    }
+
     @Test func aRefusedMoveLeavesTheAppAndIsNotRepeatedAtOnce() throws {
         for byTarget in [true, false] {
             var (chain, move) = try moving()

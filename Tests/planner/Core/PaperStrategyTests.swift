@@ -16,8 +16,10 @@ import Testing
         var baseLoad: ClosedRange<Int> = 0...0
         var moves: [Move] = []
 
-        init(nodes: Int, seed: UInt64, strategy: String = PaperStrategy.name) throws {
-            chain = TestChain(nodes: nodes, parameters: SiteParameters(strategy: strategy))
+        init(
+            nodes: Int, seed: UInt64, parameters: SiteParameters = SiteParameters(strategy: PaperStrategy.name)
+        ) throws {
+            chain = TestChain(nodes: nodes, parameters: parameters)
             random = SplitMix64(seed: seed)
             try chain.grow(reports: chain.reports())
         }

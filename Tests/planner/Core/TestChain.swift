@@ -39,7 +39,8 @@ struct TestChain {
 
     /// - Parameter apps: millicores by name, of apps that the chain has here.
     mutating func report(
-        by index: Int, apps: [String: Int] = [:], cores: Int = 2, ramBytes: Int = 1 << 30, pageSize: Int? = nil
+        by index: Int, apps: [String: Int] = [:], cores: Int = 2, ramBytes: Int = 1 << 30, pageSize: Int? = nil,
+        ram: Int? = nil
     ) -> SignedMessage {
         let capacity = Capacity(
             cpuMillicores: cores * 1_000, ramBytes: ramBytes, diskBytesPerSecond: 1 << 32,
@@ -53,7 +54,7 @@ struct TestChain {
         var facts = facts[index] ?? .test
         if let pageSize { facts.pageSize = pageSize }
         let load = LoadMatrix(
-            timestamp: 0, device: Score(cpu: device), apps: scores, services: [], capacity: capacity,
+            timestamp: 0, device: Score(cpu: device, ram: ram), apps: scores, services: [], capacity: capacity,
             facts: facts)
         let report = Report(
             name: "pi\(index + 1)", gossipAddress: "10.0.0.\(index):7700", migratorAddress: "10.0.0.\(index):7701",

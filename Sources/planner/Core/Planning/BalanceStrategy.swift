@@ -1,9 +1,9 @@
 public import Contracts
 
-/// Keeps the devices' dominant shares close together with few moves.
+/// Keeps devices close together in all four resources with few moves.
 ///
-/// The potential of a placement is the sum over nodes of ``Census/Node/potential(_:)``: for equal devices and one resource
-/// the sum of squared loads, so that at a given total it falls exactly when the standard deviation does. Queued apps are placed
+/// The potential of a placement is the sum over nodes of ``Census/Node/potential(_:)``: for equal devices the sum of squared
+/// loads, of each resource, so that at a given total it falls exactly when the squared standard deviations do in sum. Queued apps are placed
 /// largest first, each where it adds least to the potential. Then, step by step, the best of two changes is made: one app
 /// goes to another node, or two apps change places. A change must lower the potential by more than its price. Queued apps
 /// change places for nothing; each app that leaves the node it runs on costs at least ``price(nodes:)``.

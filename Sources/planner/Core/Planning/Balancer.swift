@@ -4,10 +4,15 @@ struct Balancer {
     static let width = 12
     /// Milliseconds of shipping that double a move's price.
     private static let shipping: Int64 = 10_000
+    /// Ppm of an average device.
+    private static let smallSize: Int64 = 50_000
 
     private(set) var census: Census
     var order: LoadOrder
+    /// Of a move that ships no memory, of an app that isn't small.
     let price: Int64
+    /// Of the smallest app that may move.
+    private(set) var leastPrice: Int64
     /// The apps that may move.
     var residents: Residents
     /// Apps that have got a node, or another one, in this plan.
@@ -21,12 +26,14 @@ struct Balancer {
     /// - Parameter price: of a move on so many nodes.
     init(_ census: consuming Census, price: (Int) -> Int64) {
         self.price = price(census.nodes.count)
-        order = LoadOrder(census.nodes.map(\.share))
+        leastPrice = self.price
+        order = LoadOrder(census.nodes.map(\.weight))
         residents = Residents(nodes: census.nodes.count, apps: census.apps.count)
         changedResidents = Array(repeating: 0, count: census.nodes.count)
         searches = PairSearches(nodes: census.nodes.count)
         for app in census.apps.indices where census.apps[app].isFree {
             residents.insert(app, on: census.apps[app].node, census.apps)
+            leastPrice = min(leastPrice, Self.price(self.price, ofSize: census.apps[app].size))
         }
         self.census = census
     }
@@ -95,7 +102,7 @@ struct Balancer {
 
     private mutating func assign(_ app: Int, to node: Int, isFixed: Bool) {
         census.put(app, on: node)
-        order.update(node, census.nodes[node].share)
+        order.update(node, census.nodes[node].weight)
         assigned.append(app)
         if isFixed { return }
         residents.insert(app, on: node, census.apps)
@@ -114,11 +121,18 @@ struct Balancer {
 
     private func price(of app: Int, from origin: Int, to node: Int) -> Int64 {
         guard origin != node else { return 0 }
+        let price = Self.price(self.price, ofSize: census.apps[app].size)
         let memory = census.apps[app].memory
         guard memory > 0 else { return price }
         let bandwidth = min(census.nodes[origin].bandwidth, census.nodes[node].bandwidth)
         let milliseconds = min(3_600_000, Int64(clamping: Int128(memory) * 1_000 / Int128(bandwidth)))
         return price + price / Self.shipping * milliseconds
+    }
+
+    /// A small app's pause stops little work, and at the full price no difference between two nodes would be worth moving one. So
+    /// below a twentieth of a device the price goes with the size.
+    private static func price(_ price: Int64, ofSize size: Int64) -> Int64 {
+        size >= smallSize ? price : max(1, price / smallSize * max(size, smallSize / 50))
     }
 
     /// Whether the nodes can take part in the moves that a change makes: an app that runs elsewhere than where the plan found it

@@ -48,9 +48,9 @@ extension Balancer {
         var steps = max(64, min(limit, Plan.limit) * 4 + assigned.count)
         var members = Array(repeating: [Int](), count: census.kinds)
         for node in census.nodes.indices { members[census.nodes[node].kind].append(node) }
-        let shares = census.nodes.map(\.share)
+        let weights = census.nodes.map(\.weight)
         for members in members where members.count > 1 {
-            if census.kinds > 1 { order = LoadOrder(shares, of: members) }
+            if census.kinds > 1 { order = LoadOrder(weights, of: members) }
             while steps > 0, moves + 2 <= limit {
                 steps -= 1
                 if let change = best() { apply(change) } else if !passOver() { break }
@@ -62,23 +62,25 @@ extension Balancer {
         go(change.app, to: change.to)
         if let other = change.other { go(other, to: change.from) }
         for node in [change.from, change.to] {
-            order.update(node, census.nodes[node].share)
+            order.update(node, census.nodes[node].weight)
             searches.forget(node)
         }
     }
 
-    /// After a search in vain: leaves out for the rest of the plan what hides the nodes behind it. A least loaded node
-    /// that can take part in no more moves, else the most loaded ones, none of whose apps fits the difference.
+    /// After a search in vain: leaves out for the rest of the plan what hides the nodes behind it. Least loaded nodes
+    /// that can't take any app of the most loaded ones, else the most loaded ones, none of whose apps fits the difference.
     /// - Returns: false if no difference is left that is worth a move.
     private mutating func passOver() -> Bool {
-        guard let low = order.ascending.first, let high = order.ascending.last, bound(high, low) > price else {
+        guard let low = order.ascending.first, let high = order.ascending.last, bound(high, low) > leastPrice else {
             return false
         }
-        if census.nodes[low].slots <= 0 {
-            order.remove(low)
-        } else {
-            for node in Array(order.ascending.suffix(Self.width)) { order.remove(node) }
+        let (most, least) = (order.ascending.suffix(Self.width), order.ascending.prefix(Self.width))
+        for node in most { residents.order(node, census.apps) }
+        let useless = least.filter { low in
+            census.nodes[low].slots <= 0
+                || !most.contains { high in residents[high].contains { census.admits(low, $0) } }
         }
+        for node in useless.isEmpty ? Array(most) : useless { order.remove(node) }
         return true
     }
 
@@ -87,24 +89,26 @@ extension Balancer {
         let low = Array(order.ascending.prefix(Self.width))
         var best: Change?
         for from in high {
-            for to in low {
+            for to in low where from != to {
                 let (bound, profit) = (self.bound(from, to), best?.profit ?? 0)
-                // Pairs come in descending order of what they could gain.
-                if bound <= profit { break }
-                if bound - price <= profit, changedResidents[from] == 0, changedResidents[to] == 0 { continue }
+                let isFresh = changedResidents[from] == 0 && changedResidents[to] == 0
+                if bound - (isFresh ? leastPrice : 0) <= profit { continue }
                 if let change = search(from, to), change.profit > profit { best = change }
             }
         }
         return best
     }
 
-    /// The most that any change between two nodes can gain where one resource dominates on both.
+    /// The most that any change between two nodes can gain: what levelling all that they carry in proportion to their
+    /// capacities would.
     private func bound(_ from: Int, _ to: Int) -> Int64 {
-        let difference = min(1 << 30, census.nodes[from].share - census.nodes[to].share)
-        guard difference > 0 else { return 0 }
-        let capacity = max(census.nodes[from].largest, census.nodes[to].largest)
-        let square = difference * difference / 2
-        return capacity == 1_000_000 ? square : Int64(clamping: Int128(square) * Int128(capacity) / 1_000_000)
+        let (source, target) = (census.nodes[from], census.nodes[to])
+        if source.capacity == target.capacity {
+            let difference = source.load &- target.load
+            return (difference &* source.shares(of: difference)).wrappedSum() / 2
+        }
+        let before = source.potential(source.load) &+ target.potential(target.load)
+        return before &- Pair.level(source, target).wrappedSum()
     }
 
     /// The best change between two nodes.
@@ -123,13 +127,13 @@ extension Balancer {
 
     private func searched(_ from: Int, _ to: Int) -> Change? {
         var pair = Pair(census.nodes[from], census.nodes[to])
-        let others = residents[to].map { (app: $0, amount: census.apps[$0].demand[pair.lane]) }
+        let partners = Partners(residents[to], of: residents[from].count, census.apps, pair)
         for app in residents[from] where census.admits(to, app) {
             let cost = cost(of: app, to: to)
             let amount = census.apps[app].demand[pair.lane]
             if pair.canPay(amount, cost) { consider(app, nil, from, to, cost, &pair) }
             // Going home is worth something to the other app as well: its cost may be negative.
-            for other in others where pair.canPay(amount - other.amount, cost - price) {
+            for other in partners.of(amount) where pair.canPay(amount - other.amount, cost - price) {
                 guard census.admits(from, other.app) else { continue }
                 consider(app, other.app, from, to, cost + self.cost(of: other.app, to: from), &pair)
             }
@@ -141,10 +145,44 @@ extension Balancer {
         let net = other.map { census.apps[app].demand &- census.apps[$0].demand } ?? census.apps[app].demand
         guard net.max() > 0 else { return }
         let (left, grown) = (pair.source.load &- net, pair.target.load &+ net)
-        let profit = pair.before - pair.source.potential(left) - pair.target.potential(grown) - cost
+        let profit = pair.before &- pair.source.potential(left) &- pair.target.potential(grown) &- cost
         guard profit > pair.profit, fits(to, grown, gaining: app), hasSlots(app, other, from, to) else { return }
         if let other, !fits(from, left, gaining: other) { return }
         pair.best = Change(profit: profit, app: app, other: other, from: from, to: to)
+    }
+}
+
+/// The apps of a node that another node's apps may change places with.
+private struct Partners {
+    typealias Partner = (app: Int, amount: Int64)
+
+    /// Up to so many pairs of apps all are tried; of more, for each app those that fit best.
+    private static let pairLimit = 1_024
+    /// How many on either side of the best amount.
+    private static let reach = 4
+
+    private var all: [Partner]
+    private let difference: Int64?
+
+    init(_ apps: [Int], of count: Int, _ known: [Census.App], _ pair: Pair) {
+        all = apps.map { ($0, known[$0].demand[pair.lane]) }
+        guard all.count * count > Self.pairLimit else {
+            difference = nil
+            return
+        }
+        difference = pair.difference
+        // Equals stay in their order: the sort is stable.
+        all.sort { $0.amount < $1.amount }
+    }
+
+    func of(_ amount: Int64) -> ArraySlice<Partner> {
+        guard let difference else { return all[...] }
+        var (low, high) = (0, all.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if all[middle].amount < amount - difference { low = middle + 1 } else { high = middle }
+        }
+        return all[max(0, low - Self.reach)..<min(all.count, low + Self.reach)]
     }
 }
 
@@ -154,8 +192,9 @@ private struct Pair {
     let target: Census.Node
     /// What the two add to the potential as they are.
     let before: Int64
-    /// The resource that dominates on the source.
+    /// The resource in which they differ most, and the least that the others can add to the potential.
     let lane: Int
+    private let rest: Int64
     var best: Change?
 
     var profit: Int64 { best?.profit ?? 0 }
@@ -163,17 +202,32 @@ private struct Pair {
     init(_ source: Census.Node, _ target: Census.Node) {
         self.source = source
         self.target = target
-        before = source.potential(source.load) + target.potential(target.load)
-        let weights = source.load &* source.shares(of: source.load)
-        lane = (0..<4).max { weights[$0] < weights[$1] } ?? 0
+        before = source.potential(source.load) &+ target.potential(target.load)
+        let level = Self.level(source, target)
+        let now = source.load &* source.shares(of: source.load) &+ target.load &* target.shares(of: target.load)
+        let gains = now &- level
+        lane = (0..<4).max { gains[$0] < gains[$1] } ?? 0
+        rest = level.wrappedSum() &- level[lane]
     }
 
-    /// Whether a change of `net` in the dominating resource can gain more than `cost` and the best found so far. The
-    /// potential of each node is at least what this resource makes it, so this excludes nothing that would be better.
+    /// What each resource would add if the two shared it in proportion to their capacities: the least that it can.
+    static func level(_ source: Census.Node, _ target: Census.Node) -> Amounts {
+        let total = source.load &+ target.load
+        return total &* ((total &* Amounts(repeating: 1_000_000)) / (source.capacity &+ target.capacity))
+    }
+
+    /// How much of ``lane`` must go to the target for both to carry it in proportion to their capacities.
+    var difference: Int64 {
+        let (here, there) = (source.capacity[lane], target.capacity[lane])
+        return (source.load[lane] &* there &- target.load[lane] &* here) / (here &+ there)
+    }
+
+    /// Whether a change of `net` in ``lane`` can gain more than `cost` and the best found so far, if it leaves the other resources
+    /// as level as can be.
     func canPay(_ net: Int64, _ cost: Int64) -> Bool {
         let (left, grown) = (source.load[lane] &- net, target.load[lane] &+ net)
         let after =
             left &* ((left &* source.inverse[lane]) &>> 20) &+ grown &* ((grown &* target.inverse[lane]) &>> 20)
-        return before &- after &- cost > profit
+        return before &- after &- rest &- cost > profit
     }
 }

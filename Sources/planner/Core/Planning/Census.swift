@@ -18,13 +18,11 @@ struct Census {
         /// Memory that is taken until then: an app on its way counts at both ends.
         var heldMemory: Int64
         let capacity: Amounts
-        /// The largest of its capacities.
-        let largest: Int64
         /// 2^20 times a million over the capacity: multiplication in place of division.
         let inverse: Amounts
         /// Nodes of one kind can restore each other's checkpoints. Those without checkpoints are each of a kind of its own.
         let kind: Int
-        /// Bytes a second that the node's link has to spare.
+        /// Bytes a second at which moves come to it, as the last ones have shown; before the first, what its link has to spare.
         let bandwidth: Int64
         /// Moves that it can still take part in.
         var slots = Census.movesPerNode
@@ -35,9 +33,15 @@ struct Census {
         /// The dominant share (Ghodsi et al., "Dominant Resource Fairness", NSDI 2011, section 4): the largest of the four, ppm.
         var share: Int64 { shares(of: load).max() }
 
-        /// What this node would add to the site's potential under `load`: of each resource the amount times its share, of
-        /// these the largest. Among equal devices the square of the dominant share, ppm².
-        func potential(_ load: Amounts) -> Int64 { (load &* shares(of: load)).max() }
+        /// What this node would add to the site's potential under `load`: the sum over the resources of amount times share.
+        /// Among equal devices the sum of the squares of the shares, ppm².
+        func potential(_ load: Amounts) -> Int64 { (load &* shares(of: load)).wrappedSum() }
+
+        /// Where it stands among others: the sum of the squares of its shares, ppm².
+        var weight: Int64 {
+            let shares = shares(of: load)
+            return (shares &* shares).wrappedSum()
+        }
     }
 
     struct App {
@@ -132,21 +136,16 @@ struct Census {
     private func node(
         _ id: NodeID, _ matrix: LoadMatrix, kind: Int, _ state: SiteState, _ basis: PlanningTerms.Basis
     ) -> Node {
-        // A device is worth at least a thousandth of the average: the inverse must not overflow.
-        let capacity = normalised(Resources(matrix.capacity)).replacing(lessThan: 1_000)
-        var base = Amounts(Resources(matrix.device, of: matrix.capacity))
-        if basis == .effective {
-            for app in matrix.apps where state.apps[app.app] != nil {
-                base &-= Amounts(Resources(app.score, of: matrix.capacity))
-            }
-        }
-        let rest = Resources(base.replacing(lessThan: 0))
+        // A device is worth at least a 64th of the average, so that products stay within 64 bits.
+        let capacity = normalised(Resources(matrix.capacity)).replacing(lessThan: 15_625)
+        let shown = Resources(matrix.device, of: matrix.capacity)
+        let rest = basis == .effective ? state.nodes[id]?.steadyBase?.mean ?? shown : shown
         let load = normalised(rest)
         let link = Int64(matrix.capacity.networkBytesPerSecond)
         return Node(
-            id: id, load: load, heldMemory: load[1], capacity: capacity, largest: capacity.max(),
+            id: id, load: load, heldMemory: load[1], capacity: capacity,
             inverse: Amounts(repeating: 1_000_000 << 20) / capacity, kind: kind,
-            bandwidth: max(1, max(link / 100, link - rest.network)))
+            bandwidth: state.nodes[id]?.measuredBandwidth ?? max(1, max(link / 100, link - rest.network)))
     }
 
     private mutating func add(
@@ -250,11 +249,5 @@ extension Amounts {
     fileprivate func replacing(lessThan least: Int64) -> Amounts {
         let floor = Amounts(repeating: least)
         return replacing(with: floor, where: self .< floor)
-    }
-}
-
-extension Resources {
-    fileprivate init(_ amounts: Amounts) {
-        self.init(cpu: amounts[0], ram: amounts[1], disk: amounts[2], network: amounts[3])
     }
 }

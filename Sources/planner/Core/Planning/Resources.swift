@@ -36,12 +36,26 @@ public struct Resources: ByteCodable, Hashable {
             network: amount(score.network, capacity.networkBytesPerSecond))
     }
 
+    /// What a device carries beside the apps that `isManaged` names.
+    init(_ load: LoadMatrix, beside isManaged: (String) -> Bool) {
+        var rest = Resources(load.device, of: load.capacity)
+        for app in load.apps where isManaged(app.app) {
+            let part = Resources(app.score, of: load.capacity)
+            rest = rest.map(part) { max(0, $0 - $1) }
+        }
+        self = rest
+    }
+
+    /// Each amount by `change`.
+    func map(_ other: Resources, _ change: (Int64, Int64) -> Int64) -> Resources {
+        Resources(
+            cpu: change(cpu, other.cpu), ram: change(ram, other.ram), disk: change(disk, other.disk),
+            network: change(network, other.network))
+    }
+
     /// An eighth of the way from this to `newest`: what noise leaves of single samples.
     func approaching(_ newest: Resources) -> Resources {
-        func step(_ old: Int64, _ new: Int64) -> Int64 { old + (new - old) / 8 }
-        return Resources(
-            cpu: step(cpu, newest.cpu), ram: step(ram, newest.ram), disk: step(disk, newest.disk),
-            network: step(network, newest.network))
+        map(newest) { $0 + ($1 - $0) / 8 }
     }
 
     public func encode(to writer: inout ByteWriter) {
@@ -53,5 +67,40 @@ public struct Resources: ByteCodable, Hashable {
         ram = try reader.integer()
         disk = try reader.integer()
         network = try reader.integer()
+    }
+}
+
+/// A long mean of what jumps about: of the first samples all alike, later on of about the last 64.
+public struct SteadyResources: ByteCodable, Hashable {
+    private static let length: Int64 = 64
+
+    /// 64 times the mean, so that small steps are not lost.
+    private var sum: Resources
+    private var samples: UInt32
+
+    public init(_ first: Resources) {
+        sum = first.map(first) { amount, _ in amount * Self.length }
+        samples = 1
+    }
+
+    public var mean: Resources { sum.map(sum) { sum, _ in sum / Self.length } }
+
+    mutating func take(_ newest: Resources) {
+        samples = min(UInt32(Self.length), samples + 1)
+        let weight = Int64(samples)
+        sum = sum.map(newest) { $0 + ($1 * Self.length - $0) / weight }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.value(sum)
+        writer.integer(samples)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        sum = try reader.value()
+        samples = try reader.integer()
+        guard (1...UInt32(Self.length)).contains(samples) else {
+            throw ByteCodingError.invalid(what: "the samples of a mean", value: "\(samples)")
+        }
     }
 }

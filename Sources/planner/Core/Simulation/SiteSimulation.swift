@@ -118,12 +118,12 @@ public struct SiteSimulation: Sendable {
                 pageSize: 4_096))
         let report = Report(name: "", gossipAddress: "", migratorAddress: "", load: matrix)
         let time = state.time
-        state.nodes[id]?.take(report, sequence: UInt64(block), at: time)
+        state.nodes[id]?.take(report, base: Resources(), sequence: UInt64(block), at: time)
     }
 
     /// Lets every node report the load it had `lag` blocks ago.
     private mutating func report() {
-        let old = block > terms.lag ? past[block - 1 - terms.lag] : []
+        let old = past.count == terms.lag ? past.removeFirst() : []
         for (number, member) in state.members.enumerated() where present[number] {
             report(member.id, load: number < old.count ? old[number] : 0)
         }
