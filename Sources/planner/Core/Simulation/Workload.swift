@@ -50,47 +50,64 @@ public struct TraceFault: Error, Equatable, CustomStringConvertible {
     public var description: String { "line \(line): \(problem)" }
 }
 
-extension Workload {
+/// Reads a trace as it comes: a header, then a line for each app, sorted by block. Lines end with LF or CRLF, the last one's
+/// end may be missing.
+public struct TraceReader {
     static let header = "block,demand_ppm,duration_blocks"
+    /// Bytes: no right line is this long, and a file without line ends must not fill the memory.
+    private static let lineLimit = 200
+    /// Apps in a trace at most.
+    public static let appLimit = 100_000_000
 
-    /// Reads a trace: a header, then a line for each app, sorted by block. Lines end with LF or CRLF, the last one's end may
-    /// be missing.
-    /// - Throws: ``TraceFault`` with the first line that is wrong.
-    public init(trace: some Sequence<UInt8>) throws(TraceFault) {
-        self.init()
-        var line: [UInt8] = []
-        var number = 0
-        var blank: Int?
-        func take(_ line: [UInt8]) throws(TraceFault) {
-            number += 1
-            var text = line[...]
-            if text.last == 0x0D { text = text.dropLast() }
-            if number == 1 { return try Self.check(header: text) }
-            if text.isEmpty {
-                blank = blank ?? number
-                return
-            }
-            if let blank { throw TraceFault(line: blank, problem: "it is empty, and more lines follow") }
-            let arrival = try Self.arrival(text, number)
-            if let last = arrivals.last, last.block > arrival.block {
-                throw TraceFault(
-                    line: number,
-                    problem: "block \(arrival.block) comes after block \(last.block): sort the trace by block")
-            }
-            arrivals.append(arrival)
-        }
-        for byte in trace {
+    private var workload = Workload()
+    private var line: [UInt8] = []
+    private var number = 0
+    private var blank: Int?
+
+    public init() {}
+
+    /// - Throws: ``TraceFault`` with the first line that is wrong; the reader is then of no more use.
+    public mutating func take(_ bytes: some Sequence<UInt8>) throws(TraceFault) {
+        for byte in bytes {
             if byte == 0x0A {
-                try take(line)
-                line.removeAll(keepingCapacity: true)
+                try endLine()
             } else {
                 line.append(byte)
-                // No right line is this long: a file without line ends must not fill the memory.
-                if line.count > 200 { throw TraceFault(line: number + 1, problem: "it is longer than 200 bytes") }
+                if line.count > Self.lineLimit {
+                    throw TraceFault(line: number + 1, problem: "it is longer than \(Self.lineLimit) bytes")
+                }
             }
         }
-        if !line.isEmpty { try take(line) }
+    }
+
+    /// - Throws: ``TraceFault``, also for an empty trace.
+    public mutating func finish() throws(TraceFault) -> Workload {
+        if !line.isEmpty { try endLine() }
         if number == 0 { throw TraceFault(line: 1, problem: "the trace is empty; it begins with \(Self.header)") }
+        return workload
+    }
+
+    private mutating func endLine() throws(TraceFault) {
+        defer { line.removeAll(keepingCapacity: true) }
+        number += 1
+        var text = line[...]
+        if text.last == 0x0D { text = text.dropLast() }
+        if number == 1 { return try Self.check(header: text) }
+        if text.isEmpty {
+            blank = blank ?? number
+            return
+        }
+        if let blank { throw TraceFault(line: blank, problem: "it is empty, and more lines follow") }
+        let arrival = try Self.arrival(text, number)
+        if let last = workload.arrivals.last, last.block > arrival.block {
+            throw TraceFault(
+                line: number, problem: "block \(arrival.block) comes after block \(last.block): sort the trace by block"
+            )
+        }
+        guard workload.arrivals.count < Self.appLimit else {
+            throw TraceFault(line: number, problem: "it is one app too many: at most \(Self.appLimit) are simulated")
+        }
+        workload.arrivals.append(arrival)
     }
 
     private static func check(header found: ArraySlice<UInt8>) throws(TraceFault) {
@@ -101,7 +118,7 @@ extension Workload {
         }
     }
 
-    private static func arrival(_ text: ArraySlice<UInt8>, _ number: Int) throws(TraceFault) -> Arrival {
+    private static func arrival(_ text: ArraySlice<UInt8>, _ number: Int) throws(TraceFault) -> Workload.Arrival {
         let fields = text.split(separator: 0x2C, omittingEmptySubsequences: false)
         guard fields.count == 3 else {
             throw TraceFault(line: number, problem: "it has \(fields.count) fields, not the three of \(header)")
@@ -124,7 +141,7 @@ extension Workload {
             }
             return figure
         }
-        return Arrival(
+        return Workload.Arrival(
             block: try figure(0, "block", 1...1_000_000_000), demand: try figure(1, "demand_ppm", 1...1_000_000),
             duration: try figure(2, "duration_blocks", 1...1_000_000_000))
     }

@@ -20,8 +20,10 @@ struct Simulate: AsyncParsableCommand {
     func validate() throws { try options.check() }
 
     func run() async throws {
-        let simulation = SimulationRun(options)
-        let results = try simulation.results()
+        let plot = try options.plot.map { try SimulationFiles.Writer($0, "--plot") }
+        let results = try SimulationRun(options).results()
+        try plot?.line(SimulationPlot(results, blocks: options.blocks).svg)
+        try plot?.close()
         try SimulationReport(options, results).write()
     }
 }
@@ -32,7 +34,9 @@ struct SimulateOptions: ParsableArguments {
     @Option(help: "How many nodes, 1 to 10000; several sizes with commas.") var nodes = "10"
     @Option(help: "How many blocks, 1 to 1000000.") var blocks = 100
     @Option(help: "Where the random workload begins.") var seed: UInt64 = 1
-    @Option(help: "How many seeds to average over, from --seed on, 1 to 10000.") var seeds = 1
+    @Option(
+        help: "How many seeds to average over, from --seed on, 1 to 10000. Rows, events and plots are the first one's.")
+    var seeds = 1
     @Option(help: "balance, paper, spread, least-allocated or random.") var strategy = BalanceStrategy.name
     @Option(help: "Several strategies with commas, in place of --strategy.") var compare: String?
     @Option(help: "What balance wants of a move, 0 to 1000000 ppm of a device; several with commas draw its trade-off.")
@@ -69,7 +73,12 @@ struct SimulateOptions: ParsableArguments {
         try hold((1...10_000).contains(seeds), "--seeds \(seeds): allowed are 1 to 10000.")
         try hold((0...100).contains(lag), "--lag \(lag): allowed are 0 to 100.")
         try hold((0...3_600_000).contains(coolDownMs), "--cool-down-ms \(coolDownMs): allowed are 0 to 3600000.")
-        for name in strategies {
+        for size in sizes where trace == nil {
+            try hold(
+                size * blocks <= Self.drawLimit,
+                "--nodes \(size) with --blocks \(blocks): nodes times blocks may be \(Self.drawLimit) without --trace.")
+        }
+        for name in strategies + [strategy] {
             try hold(
                 Self.known.contains(name),
                 "there is no strategy \"\(name)\"; known are \(Self.known.joined(separator: ", ")).")
@@ -81,17 +90,56 @@ struct SimulateOptions: ParsableArguments {
         let runs = sizes.count * strategies.count * margins.count
         try hold(
             plan == nil || (runs == 1 && seeds == 1), "--plan is for one run: one size, strategy, margin and seed.")
-        _ = try pairs(fail, "--fail", "block:node", lowest: 0)
-        let joining = try pairs(join, "--join", "block:count", lowest: 1).reduce(0) { $0 + $1.1 }
-        try hold(joining <= 10_000, "--join: \(joining) nodes join in all; allowed are 10000.")
+        try checkEvents()
+        try checkFiles()
     }
 
-    func pairs(_ texts: [String], _ option: String, _ form: String, lowest: Int) throws -> [(Int, Int)] {
+    /// What a random workload may draw: its apps are drawn before the first block.
+    private static let drawLimit = 50_000_000
+
+    private func checkEvents() throws {
+        let joins = try pairs(join, "--join", "block:count", 1...10_000)
+        let joining = joins.reduce(0) { $0 + $1.1 }
+        guard joining <= 10_000 else {
+            throw ValidationError("--join: \(joining) nodes join in all; allowed are 10000.")
+        }
+        var failed: Set<Int> = []
+        for (block, node) in try pairs(fail, "--fail", "block:node", 0...20_000) {
+            let there = (sizes.min() ?? 0) + joins.filter { $0.0 < block }.reduce(0) { $0 + $1.1 }
+            guard node < there else {
+                throw ValidationError(
+                    "--fail \(block):\(node): at the start of block \(block) there are nodes 0 to \(there - 1).")
+            }
+            guard failed.insert(node).inserted else {
+                throw ValidationError("--fail \(block):\(node): node \(node) fails twice.")
+            }
+        }
+    }
+
+    private func checkFiles() throws {
+        let files = [("--trace", trace), ("--plan", plan), ("--plot", plot)]
+            .compactMap { option, path in path.map { (option, $0) } }
+        for (index, (option, path)) in files.enumerated() {
+            if path.isEmpty { throw ValidationError("\(option) is empty: name a file.") }
+            for (other, its) in files[..<index] where SimulationFiles.isSame(path, its) {
+                throw ValidationError("\(option) \(path) is the file of \(other): name another one.")
+            }
+        }
+    }
+
+    func pairs(_ texts: [String], _ option: String, _ form: String, _ range: ClosedRange<Int>) throws -> [(Int, Int)] {
         try texts.map { text in
             let parts = text.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
-            guard parts.count == 2, let block = parts[0], let other = parts[1], (1...blocks).contains(block),
-                (lowest...10_000).contains(other)
-            else { throw ValidationError("\(option) \(text): it is \(form), with a block from 1 to \(blocks).") }
+            guard parts.count == 2, let block = parts[0], let other = parts[1] else {
+                throw ValidationError("\(option) \(text): it is \(form), two whole numbers.")
+            }
+            guard (1...blocks).contains(block) else {
+                throw ValidationError("\(option) \(text): there are blocks 1 to \(blocks).")
+            }
+            guard range.contains(other) else {
+                throw ValidationError(
+                    "\(option) \(text): after the colon allowed are \(range.lowerBound) to \(range.upperBound).")
+            }
             return (block, other)
         }
     }
@@ -152,16 +200,12 @@ struct SimulationRun {
     }
 
     private func workload(_ path: String) throws -> Workload {
-        let bytes: [UInt8]
+        var reader = TraceReader()
         do {
-            bytes = try SimulationFiles.read(path)
+            try SimulationFiles.read(path) { try reader.take($0) }
+            return try reader.finish()
         } catch {
-            throw ValidationError("--trace \(path): \(error)")
-        }
-        do {
-            return try Workload(trace: bytes)
-        } catch {
-            throw ValidationError("--trace \(path), \(error)")
+            throw ValidationError("--trace \(path)\(error is TraceFault ? "," : ":") \(error)")
         }
     }
 
@@ -169,7 +213,7 @@ struct SimulationRun {
         -> SimulationResult
     {
         var result = SimulationResult(nodes: nodes, strategy: name, margin: shown ? margin : nil)
-        let steps = try options.plan.map { try SimulationFiles.Writer($0, header: SimulatedStep.header) }
+        let steps = try options.plan.map { try SimulationFiles.Writer($0, "--plan", header: SimulatedStep.header) }
         for seed in 0..<UInt64(options.seeds) {
             let workload =
                 trace ?? .random(nodes: nodes, blocks: options.blocks, seed: options.seed &+ seed)
@@ -189,8 +233,8 @@ struct SimulationRun {
     private func terms(_ nodes: Int, _ name: String, _ margin: Int64) throws -> SimulationTerms {
         var terms = SimulationTerms(nodes: nodes, strategy: strategy(name, margin))
         terms.lag = options.lag
-        terms.failures = try options.pairs(options.fail, "--fail", "block:node", lowest: 0).map { ($0.0, $0.1) }
-        terms.joins = try options.pairs(options.join, "--join", "block:count", lowest: 1).map { ($0.0, $0.1) }
+        terms.failures = try options.pairs(options.fail, "--fail", "block:node", 0...20_000).map { ($0.0, $0.1) }
+        terms.joins = try options.pairs(options.join, "--join", "block:count", 1...10_000).map { ($0.0, $0.1) }
         return terms
     }
 

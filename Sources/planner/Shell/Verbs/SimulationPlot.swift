@@ -51,7 +51,7 @@ struct SimulationPlot {
         Panel(
             title: "Standard deviation of load, % of a node, against moves a block", xTitle: "moves a block",
             series: sizes.map { nodes in
-                let here = results.filter { $0.nodes == nodes }
+                let here = results.filter { $0.nodes == nodes && $0.margin != nil }
                 return Series(
                     name: "\(nodes) nodes",
                     points: here.map { ($0.summary.movesPerBlock, $0.summary.deviation) }.sorted { $0.x < $1.x },

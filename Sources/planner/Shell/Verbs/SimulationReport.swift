@@ -6,23 +6,22 @@ import Transport
 struct SimulationReport {
     private let options: SimulateOptions
     private let results: [SimulationResult]
+    private let out: SimulationFiles.Writer
 
-    init(_ options: SimulateOptions, _ results: [SimulationResult]) {
+    init(_ options: SimulateOptions, _ results: [SimulationResult]) throws {
         self.options = options
         self.results = results
+        out = try SimulationFiles.Writer()
     }
 
+    /// - Throws: also if not all could be written: a file that is cut short must not look like a result.
     func write() throws {
-        if let plot = options.plot {
-            let writer = try SimulationFiles.Writer(plot)
-            try writer.line(SimulationPlot(results, blocks: options.blocks).svg)
-            try writer.close()
-        }
         switch options.json ? .json : options.format {
-        case .csv: csv()
-        case .json: print(try JSON.pretty(results.map(Report.init)))
-        case .table: table()
+        case .csv: try csv()
+        case .json: try out.line(JSON.pretty(results.map(Report.init)))
+        case .table: try table()
         }
+        try out.close()
     }
 
     private struct Report: Encodable {
@@ -44,17 +43,17 @@ struct SimulationReport {
     }
 
     /// Of one run the bare rows; of several with what tells them apart in front.
-    private func csv() {
+    private func csv() throws {
         let isOne = results.count == 1
-        print((isOne ? "" : "nodes,strategy,margin_ppm,") + SimulatedBlock.header)
+        try out.line((isOne ? "" : "nodes,strategy,margin_ppm,") + SimulatedBlock.header)
         for result in results {
             let margin = result.margin.map { "\($0)" } ?? ""
             let prefix = isOne ? "" : "\(result.nodes),\(result.strategy),\(margin),"
-            for row in result.rows { print(prefix + row.line) }
+            for row in result.rows { try out.line(prefix + row.line) }
         }
     }
 
-    private func table() {
+    private func table() throws {
         if results.count == 1, options.seeds == 1, let result = results.first {
             let rows = result.rows.map { row in
                 let apps = [row.arrived, row.completed, row.waiting, row.pending, row.running]
@@ -66,8 +65,8 @@ struct SimulationReport {
                 "BLOCK", "ARRIVED", "COMPLETED", "WAITING", "PENDING", "RUNNING", "MOVES", "RETURNS", "OVERLOADED",
                 "MIN %", "MAX %", "STD-DEV %",
             ]
-            print(Table(columns, rows, rightAligned: Set(columns.indices)).text)
-            print("")
+            try out.line(Table(columns, rows, rightAligned: Set(columns.indices)).text)
+            try out.line("")
         }
         let rows = results.map { result in
             let summary = result.summary
@@ -80,14 +79,15 @@ struct SimulationReport {
         let columns = [
             "NODES", "STRATEGY", "MARGIN %", "STD-DEV %", "MOVES/BLOCK", "RETURNS", "OVERLOADED", "PENDING", "RUNNING",
         ]
-        print(Table(columns, rows, rightAligned: [0, 2, 3, 4, 5, 6, 7, 8]).text)
+        try out.line(Table(columns, rows, rightAligned: [0, 2, 3, 4, 5, 6, 7, 8]).text)
         let first = options.blocks > 40 ? 41 : 1
-        print(
-            "Means over blocks \(first) to \(options.blocks)\(options.seeds > 1 ? " of \(options.seeds) seeds" : "").")
+        try out.line(
+            "Means over blocks \(first) to \(options.blocks)\(options.seeds > 1 ? " of \(options.seeds) seeds" : ""), "
+                + "returns and overloaded nodes in all\(options.seeds > 1 ? "; events of the first seed" : "").")
         for result in results {
             for event in result.events {
                 let settled = event.blocksUntilSettled.map { "\($0) block\($0 == 1 ? "" : "s") until settled" }
-                print("\(result.strategy), block \(event.block): \(event.what); \(settled ?? "not settled")")
+                try out.line("\(result.strategy), block \(event.block): \(event.what); \(settled ?? "not settled")")
             }
         }
     }
