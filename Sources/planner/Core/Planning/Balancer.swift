@@ -121,12 +121,16 @@ struct Balancer {
 
     private func price(of app: Int, from origin: Int, to node: Int) -> Int64 {
         guard origin != node else { return 0 }
-        let price = Self.price(self.price, ofSize: census.apps[app].size)
+        let clear = Self.price(self.price, ofSize: census.apps[app].size)
+        // A gain that is there only if the two devices carry exactly what is taken for it isn't one: an app of size m gains
+        // 2·m·d by a difference of d.
+        let doubt = census.nodes[origin].doubt &+ census.nodes[node].doubt
+        let price = clear &+ (census.apps[app].demand &* doubt).wrappedSum() &* 2
         let memory = census.apps[app].memory
         guard memory > 0 else { return price }
         let bandwidth = min(census.nodes[origin].bandwidth, census.nodes[node].bandwidth)
         let milliseconds = min(3_600_000, Int64(clamping: Int128(memory) * 1_000 / Int128(bandwidth)))
-        return price + price / Self.shipping * milliseconds
+        return price + clear / Self.shipping * milliseconds
     }
 
     /// A small app's pause stops little work, and at the full price no difference between two nodes would be worth moving one. So

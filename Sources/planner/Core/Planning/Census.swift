@@ -24,6 +24,8 @@ struct Census {
         let kind: Int
         /// Bytes a second at which moves come to it, as the last ones have shown; before the first, what its link has to spare.
         let bandwidth: Int64
+        /// How far what it carries beside the apps may be from what is taken for it: half of how far its samples are, on average.
+        let doubt: Amounts
         /// Moves that it can still take part in.
         var slots = Census.movesPerNode
 
@@ -145,7 +147,8 @@ struct Census {
         return Node(
             id: id, load: load, heldMemory: load[1], capacity: capacity,
             inverse: Amounts(repeating: 1_000_000 << 20) / capacity, kind: kind,
-            bandwidth: state.nodes[id]?.measuredBandwidth ?? max(1, max(link / 100, link - rest.network)))
+            bandwidth: state.nodes[id]?.measuredBandwidth ?? max(1, max(link / 100, link - rest.network)),
+            doubt: (state.nodes[id]?.steadyBase).map { normalised($0.deviation) / 2 } ?? Amounts())
     }
 
     private mutating func add(

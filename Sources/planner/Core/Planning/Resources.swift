@@ -2,6 +2,9 @@ public import Contracts
 
 /// What an app needs or a device has: four amounts that are weighed separately.
 public struct Resources: ByteCodable, Hashable {
+    /// More than any device has: sums of what a report may claim stay within 64 bits.
+    private static let amountLimit: Int64 = 1 << 52
+
     /// Thousandths of a core.
     public var cpu: Int64
     /// Bytes.
@@ -28,7 +31,7 @@ public struct Resources: ByteCodable, Hashable {
     init(_ score: Score, of capacity: Capacity) {
         func amount(_ ppm: Int?, _ total: Int) -> Int64 {
             // Through 128 bits: a score is up to 2^31, a capacity up to 2^50.
-            Int64(clamping: Int128(max(0, ppm ?? 0)) * Int128(total) / 1_000_000)
+            min(Self.amountLimit, Int64(clamping: Int128(max(0, ppm ?? 0)) * Int128(total) / 1_000_000))
         }
         self.init(
             cpu: EffectiveLoad.millicores(score.cpu ?? 0, of: Int64(capacity.cpuMillicores)),
@@ -74,30 +77,40 @@ public struct Resources: ByteCodable, Hashable {
 public struct SteadyResources: ByteCodable, Hashable {
     private static let length: Int64 = 64
 
-    /// 64 times the mean, so that small steps are not lost.
+    /// 64 times the mean, so that small steps are not lost, and 64 times the mean distance from it.
     private var sum: Resources
+    private var distance: Resources
     private var samples: UInt32
 
     public init(_ first: Resources) {
         sum = first.map(first) { amount, _ in amount * Self.length }
+        distance = Resources()
         samples = 1
     }
 
     public var mean: Resources { sum.map(sum) { sum, _ in sum / Self.length } }
 
+    /// How far samples are from the mean, on average.
+    public var deviation: Resources { distance.map(distance) { distance, _ in distance / Self.length } }
+
     mutating func take(_ newest: Resources) {
         samples = min(UInt32(Self.length), samples + 1)
         let weight = Int64(samples)
-        sum = sum.map(newest) { $0 + ($1 * Self.length - $0) / weight }
+        let newest = newest.map(newest) { amount, _ in amount * Self.length }
+        let distances = newest.map(sum) { abs($0 - $1) }
+        distance = distance.map(distances) { $0 + ($1 - $0) / weight }
+        sum = sum.map(newest) { $0 + ($1 - $0) / weight }
     }
 
     public func encode(to writer: inout ByteWriter) {
         writer.value(sum)
+        writer.value(distance)
         writer.integer(samples)
     }
 
     public init(from reader: inout ByteReader) throws {
         sum = try reader.value()
+        distance = try reader.value()
         samples = try reader.integer()
         guard (1...UInt32(Self.length)).contains(samples) else {
             throw ByteCodingError.invalid(what: "the samples of a mean", value: "\(samples)")
