@@ -1,5 +1,4 @@
 import Contracts
-import Machine
 import Testing
 
 @testable import planner
@@ -429,100 +428,5 @@ extension StringProtocol {
             place = index(after: place)
         }
         return nil
-    }
-}
-
-@Suite struct ComposeFigureTests {
-    @Test(arguments: [
-        ("6m", 6 << 20), ("512m", 512 << 20), ("512M", 512 << 20), ("1.5g", 3 << 29), ("64MB", 64 << 20),
-        ("64mib", 64 << 20),
-        ("6291456", 6 << 20), ("6291456b", 6 << 20), ("1t", 1 << 40), ("8192.5k", 8192 * 1024 + 512),
-        ("0.0123g", 13_207_024),
-    ])
-    func sizes(_ text: String, _ bytes: Int) throws {
-        #expect(try ComposeFigures.bytes(text) == bytes)
-    }
-
-    @Test(arguments: [
-        "", "m", ".", "1..5m", "-1m", "1e9", "0x100000", "99999999999999999999", "1 g", "1gg", "٣m", "5bb",
-    ])
-    func noSizes(_ text: String) {
-        #expect(throws: ValueProblem.self) { try ComposeFigures.bytes(text) }
-    }
-
-    @Test(arguments: [
-        ("1", 1_000), ("0.5", 500), (".5", 500), ("2.", 2_000), ("0.001", 1), ("1024", 1_024_000), ("1.250", 1_250),
-    ])
-    func cores(_ text: String, _ millicores: Int) throws {
-        #expect(try ComposeFigures.millicores(text) == millicores)
-    }
-
-    @Test(arguments: ["", "0.0", "1024.001", "1.2345", "a", "-1", "1,5", "999999999999999999999"])
-    func noCores(_ text: String) {
-        #expect(throws: ValueProblem.self) { try ComposeFigures.millicores(text) }
-    }
-
-    @Test(arguments: [
-        ("", []), ("  ", []), ("a", ["a"]), ("a  b\tc\nd", ["a", "b", "c", "d"]), ("''", [""]), ("a'b c'd", ["ab cd"]),
-        (#""a \" b" 'c \ d'"#, ["a \" b", #"c \ d"#]), (#"a\ b \n"#, ["a b", "\n"]), (#"'a'"b"c"#, ["abc"]),
-        (#""a;b|c" '$(x)' "`y`""#, ["a;b|c", "$(x)", "`y`"]), ("é 'ü'", ["é", "ü"]),
-    ])
-    func words(_ line: String, _ words: [String]) throws {
-        #expect(try ShellWords.split(line) == words)
-    }
-
-    @Test(arguments: ["a | b", "a && b", "a > b", "(a)", "`a`", "a;", "'a", "\"a", "a\\"])
-    func noWords(_ line: String) {
-        #expect(throws: ValueProblem.self) { try ShellWords.split(line) }
-    }
-}
-
-@Suite struct ComposeFuzzTests {
-    private static let sample = Array(
-        """
-        name: site
-        x-a: &a {restart: always}
-        services:
-          web:
-            <<: *a
-            image: nginx:1
-            command: sh -c "a b"
-            environment: [A=1, "B=2"]
-            labels: {poise.move: live}
-            volumes: [data:/d:ro, {type: tmpfs, target: /t}]
-            ports: [8080:80, 9000-9002:1-3/udp, {target: 1, published: 2}]
-            deploy: {resources: {limits: {cpus: "0.5", memory: 64m}}}
-          db: {image: redis, cpus: 1, user: "1:1", hostname: h, working_dir: /w}
-        volumes: {data: }
-        """.utf8)
-
-    /// Whatever is typed is either apps that survive their own encoding or a refusal with reasons; both bounded.
-    @Test(arguments: 0..<60 as Range<UInt64>) func mutatedFilesAreReadOrRefused(seed: UInt64) throws {
-        var random = SplitMix64(seed: seed)
-        let marks = Array(":-[]{}&*a!|>'\"%@`#?,.$/0159\n\t \u{0}".utf8) + [0xC3, 0xA9, 0xFF]
-        for _ in 0..<100 {
-            var bytes = Self.sample
-            for _ in 0..<random.next(in: 1...6) {
-                let place = random.next(in: 0...bytes.count - 1)
-                let mark = marks[random.next(in: 0...marks.count - 1)]
-                switch random.next(below: 5) {
-                case 0: bytes.remove(at: place)
-                case 1: bytes.insert(mark, at: place)
-                case 2: bytes[place] = mark
-                case 3: bytes.removeSubrange(place..<min(bytes.count, place + random.next(in: 1...60)))
-                default:
-                    let end = min(bytes.count, place + random.next(in: 1...60))
-                    bytes.insert(contentsOf: bytes[place..<end], at: random.next(in: 0...bytes.count))
-                }
-                if bytes.isEmpty { bytes = [0x20] }
-            }
-            do {
-                let apps = try ComposeFile.read(bytes, name: "site.yaml")
-                for app in apps { #expect(try AppSpecification(encoded: app.encoded) == app, "seed \(seed)") }
-                #expect(!apps.isEmpty && apps.count <= ComposeFile.appLimit, "seed \(seed)")
-            } catch let refusal as ComposeRefusal {
-                #expect((1...ComposeProblems.shown + 1).contains(refusal.problems.count), "seed \(seed)")
-            }
-        }
     }
 }
