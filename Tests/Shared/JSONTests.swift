@@ -21,10 +21,20 @@ import Transport
         #expect(try returns(SigningRequest(purpose: .genesis, bytes: some.bytes(some.below(99)))), "seed \(seed)")
         #expect(try returns(SigningResponse(signer: some.nodeID(), signature: some.signature())), "seed \(seed)")
         #expect(
-            try returns(Leadership(engine: some.text(20), term: some.number(), leader: some.maybe { $0.nodeID() })),
+            try returns(
+                Leadership(
+                    engine: some.text(20), term: some.number(), leader: some.maybe { $0.nodeID() },
+                    certificate: some.maybe { $0.bytes(9) })),
             "seed \(seed)")
         #expect(
-            try returns(SiteHead(genesis: some.digest(), height: some.number(), members: some.list(4) { $0.nodeID() })),
+            try returns(
+                SiteHead(
+                    genesis: some.digest(), site: some.digest(), height: some.number(), term: some.number(),
+                    seed: some.digest(),
+                    epochSeed: some.digest(),
+                    members: some.list(4) {
+                        Voter(id: $0.nodeID(), vrf: VRFKey(unchecked: $0.bytes(32)), since: $0.number())
+                    })),
             "seed \(seed)")
         #expect(try returns(Blame(leader: some.nodeID(), term: some.number(), height: some.number())), "seed \(seed)")
         #expect(try returns(some.receipt()), "seed \(seed)")

@@ -113,3 +113,29 @@ public struct Signature: FixedBytes {
     /// Stands where there is nothing to sign, as for the parent of the first block.
     public static let zero = Signature(unchecked: [UInt8](repeating: 0, count: count))
 }
+
+/// The public key of a node's verifiable random function (RFC 9381, ECVRF-EDWARDS25519-SHA512-TAI).
+public struct VRFKey: FixedBytes {
+    public static let count = 32
+    private let words: FourWords
+    public var bytes: [UInt8] { words.bytes }
+    public init(unchecked: [UInt8]) { words = FourWords(unchecked) }
+    public static func < (a: Self, b: Self) -> Bool { a.words < b.words }
+
+    /// Stands where nobody draws.
+    public static let zero = VRFKey(unchecked: [UInt8](repeating: 0, count: count))
+}
+
+/// What shows that a node's draw is its only one for its input: `pi_string` of RFC 9381.
+public struct VRFProof: FixedBytes {
+    public static let count = 80
+    public let bytes: [UInt8]
+    public init(unchecked: [UInt8]) { bytes = unchecked }
+}
+
+/// A draw: 64 bytes that nobody could choose, `beta_string` of RFC 9381.
+public struct VRFOutput: FixedBytes {
+    public static let count = 64
+    public let bytes: [UInt8]
+    public init(unchecked: [UInt8]) { bytes = unchecked }
+}

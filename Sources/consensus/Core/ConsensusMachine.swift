@@ -35,8 +35,7 @@ public struct ConsensusMachine: StateMachine {
             return [.count(.refused(reason: "invalid-head")), .log(.warning, "a head of no use: \(flaw)")]
         }
         if newHead.genesis != head?.genesis || newHead.members != head?.members {
-            let members = Set(newHead.members)
-            heard = heard.filter { members.contains($0.key) }
+            heard = heard.filter { newHead.has($0.key) }
         }
         head = newHead
         return forward(.head(newHead), now: now)
@@ -46,7 +45,7 @@ public struct ConsensusMachine: StateMachine {
         if message.sender == own { return [] }
         guard message.kind == .election else { return [.count(.refused(reason: "kind"))] }
         guard let head else { return [.count(.refused(reason: "no-head"))] }
-        guard head.members.contains(message.sender) else { return [.count(.refused(reason: "not-a-member"))] }
+        guard head.has(message.sender) else { return [.count(.refused(reason: "not-a-member"))] }
         let envelope: ElectionEnvelope
         do {
             envelope = try ElectionEnvelope(encoded: message.payload.bytes)

@@ -10,12 +10,23 @@ extension SiteHead {
             return "\"members\" has \(members.count) entries; at most \(Genesis.memberLimit) are allowed"
         }
         if height > Self.heightLimit { return "\"height\" is \(height); at most \(Self.heightLimit) is allowed" }
-        for (a, b) in zip(members, members.dropFirst()) where a >= b {
-            return "\"members\" must ascend, each once; \(b) comes after \(a)"
+        for (a, b) in zip(members, members.dropFirst()) where a.id >= b.id {
+            return "\"members\" must ascend, each once; \(b.id) comes after \(a.id)"
         }
         return nil
     }
 
     /// How many members are a majority.
     public var quorum: Int { members.count / 2 + 1 }
+
+    public func voter(_ id: NodeID) -> Voter? {
+        var (low, high) = (0, members.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if members[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low < members.count && members[low].id == id ? members[low] : nil
+    }
+
+    public func has(_ id: NodeID) -> Bool { voter(id) != nil }
 }

@@ -145,7 +145,11 @@ public struct PlannerMachine: StateMachine {
 
     mutating func sendHead() {
         guard let state else { return }
-        effects.append(.head(SiteHead(genesis: state.genesis, height: state.height, members: state.memberIDs)))
+        effects.append(
+            .head(
+                SiteHead(
+                    genesis: state.genesis, site: state.site, height: state.height, term: state.term, seed: .zero,
+                    epochSeed: .zero, members: state.memberIDs.map { Voter(id: $0, vrf: .zero) })))
     }
 
     private mutating func follow(_ leadership: Leadership) {

@@ -17,7 +17,13 @@ struct ConsensusMachineTests {
     }
 
     private static func head(height: UInt64 = 10, genesis: Digest = genesis) -> SiteHead {
-        SiteHead(genesis: genesis, height: height, members: nodes)
+        head(of: nodes, height: height, genesis: genesis)
+    }
+
+    private static func head(of members: [NodeID], height: UInt64, genesis: Digest = genesis) -> SiteHead {
+        SiteHead(
+            genesis: genesis, site: .zero, height: height, term: 0, seed: .zero, epochSeed: .zero,
+            members: members.map { Voter(id: $0, vrf: .zero) })
     }
 
     private static func message(
@@ -72,7 +78,7 @@ struct ConsensusMachineTests {
     @Test func aHeadOfNoUseIsRefused() throws {
         var machine = try Self.machine()
         for members in [[], [Self.nodes[1], Self.nodes[0]], [Self.nodes[0], Self.nodes[0]]] {
-            let head = SiteHead(genesis: Self.genesis, height: 1, members: members)
+            let head = Self.head(of: members, height: 1)
             #expect(head.flaw != nil)
             #expect(
                 machine.step(ConsensusEvent(now: 0, .head(head))).contains(.count(.refused(reason: "invalid-head"))))
@@ -176,7 +182,7 @@ struct ConsensusMachineTests {
 
     @Test func aNodeAloneLeadsItself() throws {
         var machine = try Self.machine()
-        let head = SiteHead(genesis: Self.genesis, height: 0, members: [Self.nodes[0]])
+        let head = Self.head(of: [Self.nodes[0]], height: 0)
         _ = machine.step(ConsensusEvent(now: 0, .head(head)))
         for now in stride(from: Int64(0), through: 2_000, by: 100) {
             _ = machine.step(ConsensusEvent(now: now, .timer(ElectionTimer("election"))))
@@ -186,7 +192,7 @@ struct ConsensusMachineTests {
 
     @Test func whoIsNoMemberListensOnly() throws {
         var machine = try Self.machine()
-        let head = SiteHead(genesis: Self.genesis, height: 0, members: Array(Self.nodes[1...]))
+        let head = Self.head(of: Array(Self.nodes[1...]), height: 0)
         _ = machine.step(ConsensusEvent(now: 0, .head(head)))
         let effects =
             machine.step(ConsensusEvent(now: 1_900, .timer(ElectionTimer("election"))))

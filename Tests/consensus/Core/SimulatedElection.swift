@@ -88,7 +88,11 @@ struct SimulatedElection {
         queue.add(.faults, at: 250)
     }
 
-    var head: SiteHead { SiteHead(genesis: Self.genesis, height: 1, members: nodes.map(\.id)) }
+    var head: SiteHead {
+        SiteHead(
+            genesis: Self.genesis, site: .zero, height: 1, term: 0, seed: .zero, epochSeed: .zero,
+            members: nodes.map { Voter(id: $0.id, vrf: .zero) })
+    }
 
     /// Whom every node acknowledges; nil if they differ, one is down or none leads.
     var agreedLeadership: Leadership? {

@@ -22,8 +22,10 @@ struct ElectionStoreTests {
         try Self.withStore { store, _ in
             var machine = ConsensusMachine(
                 own: Self.node, election: try store.restore(RaftElection.self, Self.configuration))
-            var effects = machine.step(
-                ConsensusEvent(now: 0, .head(SiteHead(genesis: .zero, height: 0, members: [Self.node]))))
+            let head = SiteHead(
+                genesis: .zero, site: .zero, height: 0, term: 0, seed: .zero, epochSeed: .zero,
+                members: [Voter(id: Self.node, vrf: .zero)])
+            var effects = machine.step(ConsensusEvent(now: 0, .head(head)))
             for now in stride(from: Int64(0), through: 2_000, by: 100) {
                 effects += machine.step(ConsensusEvent(now: now, .timer(ElectionTimer("election"))))
             }

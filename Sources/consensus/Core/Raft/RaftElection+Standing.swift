@@ -111,6 +111,6 @@ extension RaftElection {
 
     private func isQuorum(_ nodes: Set<NodeID>) -> Bool {
         guard let head else { return false }
-        return head.members.count(where: nodes.contains) >= head.quorum
+        return nodes.count(where: head.has) >= head.quorum
     }
 }

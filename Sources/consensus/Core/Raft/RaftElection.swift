@@ -114,7 +114,7 @@ public struct RaftElection: Election {
             follow(nil, now: now)
         } else if case .leader = role, !isMember {
             follow(nil, now: now)
-        } else if let leader, !newHead.members.contains(leader) {
+        } else if let leader, !newHead.has(leader) {
             follow(nil, now: now)
         }
     }
@@ -137,7 +137,7 @@ public struct RaftElection: Election {
 
     // MARK: - Roles
 
-    var isMember: Bool { head?.members.contains(own) ?? false }
+    var isMember: Bool { head?.has(own) ?? false }
 
     var isDisowned: Bool { blamed.count >= Self.blamesToDisown }
 
