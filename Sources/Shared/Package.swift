@@ -25,8 +25,8 @@ let package = Package(
     targets: [
         // Pure: the wire values of every arrow between services, with their byte-exact encodings.
         .target(name: "Contracts", path: "Contracts", swiftSettings: strict),
-        // Pure: the step protocol of every core and the seeded generator.
-        .target(name: "Machine", path: "Machine", swiftSettings: strict),
+        // Pure: the step protocol of every core, the seeded generator, and the order of turns that it draws.
+        .target(name: "Machine", dependencies: ["Contracts"], path: "Machine", swiftSettings: strict),
         // Pure: hashing, signing and verifying, on libsodium.
         .target(name: "Identity", dependencies: ["Contracts", "CSodium"], path: "Identity", swiftSettings: strict),
         // Pure: what people write, read with its line numbers, on libyaml.

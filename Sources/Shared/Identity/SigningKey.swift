@@ -8,6 +8,8 @@ public struct SigningKey: Sendable {
     public let nodeID: NodeID
     /// The 32 bytes that the key was made from: what must be kept secret and durable.
     public let seed: [UInt8]
+    /// The key by which this node draws: made of the same seed, so that there is but one secret to keep.
+    public let vrf: VRFSecretKey
     private let secret: [UInt8]
 
     /// The key of a seed. The same seed always gives the same key.
@@ -21,7 +23,9 @@ public struct SigningKey: Sendable {
         Sodium.prepare()
         let status = crypto_sign_seed_keypair(&publicKey, &secret, seed)
         precondition(status == 0, "libsodium makes a key pair of any 32 bytes")
+        guard let vrf = VRFSecretKey(seed: Digest(of: seed, domain: "poise/vrf-key/1").bytes) else { return nil }
         self.seed = seed
+        self.vrf = vrf
         self.secret = secret
         nodeID = NodeID(unchecked: publicKey)
     }
