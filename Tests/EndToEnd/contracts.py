@@ -1,6 +1,7 @@
 """Each service does what its openapi.yaml says: every GET without parameters is asked on a running device, and its
-status, type and body are held against the contract."""
+status, type and body are held against the contract. So are gossip's draws, which change nothing when they are asked for."""
 
+import base64
 import json
 import re
 
@@ -34,6 +35,8 @@ def check(service):
                 whole = {**schema, "components": contract.get("components", {})}
                 jsonschema.validate(json.loads(body), whole)
         assert asked >= 4, f"only {asked} paths were asked"
+        if service == "gossip":
+            check_draws(device, contract)
         status, kind, body = request(device, service, "/no-such-thing")
         assert (status, kind) == (404, "application/problem+json"), (status, kind, body)
         assert json.loads(body)["status"] == 404
@@ -49,11 +52,29 @@ def resolve(contract, reference):
     return node
 
 
-def request(device, service, path):
-    """(status, media type, body) of a GET; of a feed what comes in a second."""
+def check_draws(device, contract):
+    """The same input gets the same proof by the node's own key, and what is no draw is refused."""
+    tag = b"poise/draw/1"
+    alpha = len(tag).to_bytes(4, "big") + tag + bytes(32) + (7).to_bytes(8, "big") + bytes(32)
+    draws = []
+    for bytes_ in (alpha, alpha, alpha[:-1]):
+        body = json.dumps({"alpha": base64.b64encode(bytes_).decode()})
+        status, kind, answer = request(device, "gossip", "/vrf", body)
+        content = contract["paths"]["/vrf"]["post"]["responses"][str(status)]["content"]
+        jsonschema.validate(json.loads(answer), {**content[kind]["schema"], "components": contract["components"]})
+        draws.append((status, json.loads(answer)))
+    assert draws[0][0] == 200 and draws[0] == draws[1], draws
+    key = json.loads(request(device, "gossip", "/node")[2])["vrf"]
+    assert draws[0][1]["key"] == key, f"drawn by {draws[0][1]['key']}, not by {key}"
+    assert draws[2][0] == 400 and draws[2][1]["type"].endswith("not-drawable"), draws[2]
+
+
+def request(device, service, path, body=None):
+    """(status, media type, body) of a GET, or of a POST if there is a body; of a feed what comes in a second."""
+    posted = [] if body is None else ["-H", "Content-Type: application/json", "--data", body]
     socket = f"/proc/{device.pid('poise-' + service)}/root/run/poise/{service}.sock"
-    done = device.exec("curl", "-s", "--max-time", "2", "-w", "\n%{http_code} %{content_type}", "--unix-socket", socket,
-                       f"http://poise{path}", check=False)
+    done = device.exec("curl", "-s", "--max-time", "2", "-w", "\n%{http_code} %{content_type}", *posted,
+                       "--unix-socket", socket, f"http://poise{path}", check=False)
     body, _, last = done.stdout.rpartition("\n")
     status, _, kind = last.partition(" ")
     return int(status), re.split(";", kind)[0].strip(), body

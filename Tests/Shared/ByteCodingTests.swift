@@ -22,7 +22,8 @@ struct EncodedType: Sendable, CustomTestStringConvertible {
         EncodedType { $0.message() }, EncodedType { $0.vote() }, EncodedType { $0.proposal() },
         EncodedType { $0.parameters() }, EncodedType { $0.genesis() }, EncodedType { $0.receipt() },
         EncodedType { $0.transaction() }, EncodedType { $0.submitted() },
-        EncodedType { Member(id: $0.nodeID(), name: $0.text(63)) },
+        EncodedType { Member(id: $0.nodeID(), name: $0.text(63), vrf: $0.vrfKey()) },
+        EncodedType { Draw(genesis: $0.digest(), height: $0.number(), seed: $0.digest()) },
         EncodedType { SignedGenesis(genesis: $0.genesis(), signature: $0.signature()) },
     ]
 
@@ -244,7 +245,7 @@ extension Arbitrary {
         #expect(refused(twice) == "the state matrix is out of order at a, which is not allowed")
         var same = genesis
         same.members = [NodeID(unchecked: arbitrary.bytes(32)), NodeID(unchecked: arbitrary.bytes(32))].sorted().map {
-            Member(id: $0, name: "pi")
+            Member(id: $0, name: "pi", vrf: .zero)
         }
         #expect(refused(same) == "the members is two of one name, which is not allowed")
         same.members.reverse()

@@ -1,6 +1,7 @@
 import Contracts
 import Glibc
 import Identity
+import Machine
 import Runtime
 import Testing
 
@@ -34,27 +35,28 @@ import Testing
     private let site = Digest(of: Array("home".utf8), domain: "poise/site/1")
     private let block = Digest(of: Array("block".utf8), domain: "x")
 
-    private let report = Report(
-        name: "pi1", gossipAddress: "10.0.0.1:7700", migratorAddress: "10.0.0.1:7701",
-        load: LoadMatrix(
-            timestamp: 1_767_225_600_000, device: Score(cpu: 250_000, ram: 500_000, network: 0),
-            apps: [AppScore(app: "counter", incarnation: 7, score: Score(cpu: 150_000, ram: 1_000))],
-            services: [AppScore(app: "gossip", incarnation: 0, score: Score(cpu: 1, ram: 2, disk: 3, network: 4))],
-            capacity: Capacity(
-                cpuMillicores: 4_000, ramBytes: 8 << 30, diskBytesPerSecond: 40 << 20,
-                networkBytesPerSecond: 125_000_000),
-            facts: Facts(
-                architecture: "aarch64", kernel: "6.12.0", engineVersion: "28.0.1", storageDriver: "overlay2",
-                checkpoints: true, pageSize: 16_384, labels: ["floor": "2", "camera": ""],
-                devices: ["/dev/i2c-1", "/dev/video0"])))
+    private var report: Report {
+        Report(
+            name: "pi1", gossipAddress: "10.0.0.1:7700", migratorAddress: "10.0.0.1:7701",
+            vrf: keys[0].vrf.publicKey,
+            load: LoadMatrix(
+                timestamp: 1_767_225_600_000, device: Score(cpu: 250_000, ram: 500_000, network: 0),
+                apps: [AppScore(app: "counter", incarnation: 7, score: Score(cpu: 150_000, ram: 1_000))],
+                services: [AppScore(app: "gossip", incarnation: 0, score: Score(cpu: 1, ram: 2, disk: 3, network: 4))],
+                capacity: Capacity(
+                    cpuMillicores: 4_000, ramBytes: 8 << 30, diskBytesPerSecond: 40 << 20,
+                    networkBytesPerSecond: 125_000_000),
+                facts: Facts(
+                    architecture: "aarch64", kernel: "6.12.0", engineVersion: "28.0.1", storageDriver: "overlay2",
+                    checkpoints: true, pageSize: 16_384, labels: ["floor": "2", "camera": ""],
+                    devices: ["/dev/i2c-1", "/dev/video0"])))
+    }
 
     private var genesis: Genesis {
         Genesis(
             site: "home", parameters: SiteParameters(strategy: "paper"),
-            members: zip(keys, ["pi1", "pi2"]).map { Member(id: $0.nodeID, name: $1) })
+            members: zip(keys, ["pi1", "pi2"]).map { Member(id: $0.nodeID, name: $1, vrf: $0.vrf.publicKey) })
     }
-
-    private var genesisHash: Digest { Digest(of: genesis.encoded, domain: "poise/genesis-hash/1") }
 
     @Test func reportAndMessage() throws {
         #expect(report.encoded == (try vector("report")))
@@ -71,13 +73,27 @@ import Testing
 
     @Test func genesisVoteAndProposal() throws {
         #expect(genesis.signedBytes == (try vector("genesis, signed")))
-        let vote = Vote(genesis: genesisHash, height: 42, round: 1, step: .precommit, block: block)
+        let vote = Vote(genesis: genesis.hash, height: 42, round: 1, step: .precommit, block: block)
         #expect(vote.encoded == (try vector("vote")))
         #expect(keys[0].sign(vote.encoded).bytes == (try vector("vote, signature")))
-        let none = Vote(genesis: genesisHash, height: 42, round: 1, step: .prevote, block: nil)
+        let none = Vote(genesis: genesis.hash, height: 42, round: 1, step: .prevote, block: nil)
         #expect(none.encoded == (try vector("vote, for no block")))
-        let proposal = Proposal(genesis: genesisHash, height: 42, round: 3, validRound: -1, block: block)
+        let proposal = Proposal(genesis: genesis.hash, height: 42, round: 3, validRound: -1, block: block)
         #expect(proposal.encoded == (try vector("proposal")))
+    }
+
+    @Test func draws() throws {
+        let first = Draw.firstSeed(of: genesis.hash)
+        let alpha = Draw.alpha(genesis: genesis.hash, height: 1, seed: first)
+        #expect(alpha == (try vector("draw")))
+        let proof = keys[0].vrf.prove(alpha)
+        #expect(proof.bytes == (try vector("draw, proof")))
+        let output = try #require(keys[0].vrf.publicKey.output(of: proof, for: alpha))
+        #expect(output.bytes == (try vector("draw, output")))
+        let next = Draw.seed(after: first, output)
+        #expect(next.bytes == (try vector("draw, next seed")))
+        let members = (1...7 as ClosedRange<UInt8>).map { NodeID(unchecked: [UInt8](repeating: $0, count: 32)) }
+        #expect(Rotation.order(members, seed: next).flatMap(\.bytes) == (try vector("turns")))
     }
 
     @Test func transactions() throws {

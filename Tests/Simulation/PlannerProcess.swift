@@ -45,8 +45,8 @@ final class PlannerProcess: SimulatedProcess {
     private func identify() {
         guard device.gossip.isUp else { return later(250) { [self] in identify() } }
         let configuration = PlannerConfiguration(
-            here: device.id, name: device.name, site: site.name, parameters: site.parameters,
-            expect: site.devices.count)
+            here: device.id, name: device.name, vrf: device.key.vrf.publicKey, site: site.name,
+            parameters: site.parameters, expect: site.devices.count)
         do {
             machine = try PlannerMachine(
                 configuration, genesis: device.disk.genesis, chain: try storedChain(), agreement: device.disk.agreement,

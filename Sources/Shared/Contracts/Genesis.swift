@@ -4,20 +4,25 @@
 public struct Member: ByteCodable, Codable, Hashable {
     public var id: NodeID
     public var name: String
+    /// By which its draws are checked.
+    public var vrf: VRFKey
 
-    public init(id: NodeID, name: String) {
+    public init(id: NodeID, name: String, vrf: VRFKey) {
         self.id = id
         self.name = name
+        self.vrf = vrf
     }
 
     public func encode(to writer: inout ByteWriter) {
         writer.value(id)
         writer.text(name)
+        writer.value(vrf)
     }
 
     public init(from reader: inout ByteReader) throws {
         id = try reader.value()
         name = try reader.text("a node's name", limit: 63)
+        vrf = try reader.value()
     }
 }
 
@@ -80,6 +85,8 @@ public struct SiteParameters: ByteCodable, Codable, Hashable {
 /// The site's founding document. Its hash is the name of the chain, and every vote carries it.
 public struct Genesis: ByteCodable, Codable, Hashable {
     public static let memberLimit = 1_000
+    /// Behind which tag it is signed.
+    public static let domain = "poise/genesis/2"
 
     public var site: String
     public var parameters: SiteParameters
@@ -95,7 +102,7 @@ public struct Genesis: ByteCodable, Codable, Hashable {
     /// What each founding member signs.
     public var signedBytes: [UInt8] {
         var writer = ByteWriter()
-        writer.text("poise/genesis/1")
+        writer.text(Self.domain)
         writer.value(self)
         return writer.bytes
     }

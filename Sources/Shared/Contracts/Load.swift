@@ -225,17 +225,21 @@ public struct Report: ByteCodable, Codable, Hashable {
     public var gossipAddress: String
     /// `host:port` of this node's migrator, as other devices reach it.
     public var migratorAddress: String
+    /// By which this node's draws are checked.
+    public var vrf: VRFKey
     public var load: LoadMatrix
 
-    public init(name: String, gossipAddress: String, migratorAddress: String, load: LoadMatrix) {
+    public init(name: String, gossipAddress: String, migratorAddress: String, vrf: VRFKey, load: LoadMatrix) {
         self.name = name
         self.gossipAddress = gossipAddress
         self.migratorAddress = migratorAddress
+        self.vrf = vrf
         self.load = load
     }
 
     public func encode(to writer: inout ByteWriter) {
         for text in [name, gossipAddress, migratorAddress] { writer.text(text) }
+        writer.value(vrf)
         writer.value(load)
     }
 
@@ -243,6 +247,7 @@ public struct Report: ByteCodable, Codable, Hashable {
         name = try reader.text("a node's name", limit: 63)
         gossipAddress = try reader.text("gossip's address", limit: 255)
         migratorAddress = try reader.text("migrator's address", limit: 255)
+        vrf = try reader.value()
         load = try reader.value()
     }
 }

@@ -98,6 +98,9 @@ public struct SigningRequest: Codable, Hashable, Sendable {
         case genesis
     }
 
+    /// Behind which tag a header is signed.
+    public static let headerDomain = "poise/header/1"
+
     public var purpose: Purpose
     public var bytes: Base64Bytes
 

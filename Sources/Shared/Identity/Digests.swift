@@ -17,3 +17,8 @@ extension Digest {
         self.init(unchecked: output)
     }
 }
+
+extension Genesis {
+    /// The chain's name, which every vote carries.
+    public var hash: Digest { Digest(of: encoded, domain: "poise/genesis-hash/2") }
+}

@@ -2,7 +2,7 @@ public import Contracts
 
 /// In which order members take turns.
 public enum Rotation {
-    /// The members shuffled by a seed that nobody could choose, so that nobody can see to whose turn follows whose.
+    /// The members shuffled by a seed that nobody could choose, so that nobody can arrange whose turn follows whose.
     ///
     /// Fisher and Yates: for each place from the last down to the second, the member there changes places with one drawn
     /// from those up to it. The draws are ``SplitMix64``'s, seeded with the first 8 bytes of `seed`, the highest first.

@@ -34,6 +34,7 @@ public enum GossipEffect: Sendable {
 public enum GossipAnswer: Sendable {
     case published(SignedMessage)
     case signed(SigningResponse)
+    case drawn(DrawResponse)
     /// How many messages of a batch were new and in order, and how many were dropped.
     case received(accepted: Int, dropped: Int)
     /// For each signature asked about, whether its message is needed here.
@@ -58,6 +59,9 @@ public enum GossipCounter: Hashable, Sendable {
     /// A signature given or refused for the chain.
     case signed(SigningRequest.Purpose)
     case signingRefused(SigningRequest.Purpose)
+    /// A draw made or refused for the chain.
+    case drawn
+    case drawRefused
 }
 
 /// Why a message went no further. The raw value is the metric's label.

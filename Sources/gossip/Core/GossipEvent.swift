@@ -13,6 +13,7 @@ public struct GossipEvent: Sendable {
         /// A local service wants a message signed and sent.
         case publish(RequestNumber, Publication)
         case sign(RequestNumber, SigningRequest)
+        case draw(RequestNumber, DrawRequest)
         /// Another node handed over messages.
         case received(RequestNumber, Batch)
         /// Another node asks which of these messages are needed here.

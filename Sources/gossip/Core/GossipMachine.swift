@@ -86,6 +86,7 @@ public struct GossipMachine: StateMachine {
         case .load(let sample): take(sample, now: now)
         case .publish(let request, let publication): publish(publication, request, now: now)
         case .sign(let request, let what): sign(what, request)
+        case .draw(let request, let what): draw(what, request)
         case .received(let request, let batch): take(batch, request, now: now)
         case .asked(let request, let question): answer(question, request)
         case .shared(let request, let change): take(change, request, now: now)

@@ -14,7 +14,8 @@ extension GossipMachine {
     mutating func report(now: Int64) {
         guard !left, !gossipAddress.isEmpty, let load = reports.load(now: now) else { return }
         let report = Report(
-            name: configuration.name, gossipAddress: gossipAddress, migratorAddress: migratorAddress, load: load)
+            name: configuration.name, gossipAddress: gossipAddress, migratorAddress: migratorAddress,
+            vrf: key.vrf.publicKey, load: load)
         _ = originate(.report, report.encoded, to: nil, report: report, now: now)
     }
 
@@ -49,6 +50,24 @@ extension GossipMachine {
         let signature = key.sign(what.bytes.bytes)
         effects.append(.count(.signed(what.purpose), 1))
         effects.append(.answer(request, .signed(SigningResponse(signer: key.nodeID, signature: signature))))
+    }
+
+    /// Nothing is remembered and nothing can conflict: an input has one draw, whoever asks and however often.
+    mutating func draw(_ what: DrawRequest, _ request: RequestNumber) {
+        let alpha = what.alpha.bytes
+        do {
+            guard alpha.count <= DrawRequest.limit else {
+                throw ByteCodingError.tooLong(what: "alpha", count: alpha.count, limit: DrawRequest.limit)
+            }
+            _ = try Draw(encoded: alpha)
+        } catch {
+            effects.append(.count(.drawRefused, 1))
+            answer(request, Problem(400, "not-drawable", "the bytes are not what a builder draws for: \(error)"))
+            return
+        }
+        effects.append(.count(.drawn, 1))
+        effects.append(
+            .answer(request, .drawn(DrawResponse(key: key.vrf.publicKey, proof: key.vrf.prove(alpha)))))
     }
 
     /// Signs a message and sends it: to all, or to one. What goes to another node alone is not delivered here.

@@ -92,7 +92,7 @@ struct SigningLedger: Sendable {
         guard genesis.members.contains(where: { $0.id == signer }) else {
             throw Problem(400, "not-a-member", "the genesis does not name this device (\(signer.short)) as a member")
         }
-        let hash = Digest(of: genesis.encoded, domain: "poise/genesis-hash/1")
+        let hash = genesis.hash
         if hash == self.genesis { return false }
         if let signed = self.genesis {
             throw Problem(
@@ -135,10 +135,10 @@ struct SigningLedger: Sendable {
 
 /// Anything behind the tag of a header. A header alone commits nothing, so its content is the planner's affair.
 private struct Tagged: ByteCodable {
-    func encode(to writer: inout ByteWriter) { writer.text("poise/header/1") }
+    func encode(to writer: inout ByteWriter) { writer.text(SigningRequest.headerDomain) }
 
     init(from reader: inout ByteReader) throws {
-        try reader.domain("poise/header/1")
+        try reader.domain(SigningRequest.headerDomain)
         _ = try reader.raw(reader.remaining)
     }
 }
@@ -149,7 +149,7 @@ private struct TaggedGenesis: ByteCodable {
     func encode(to writer: inout ByteWriter) { writer.raw(genesis.signedBytes) }
 
     init(from reader: inout ByteReader) throws {
-        try reader.domain("poise/genesis/1")
+        try reader.domain(Genesis.domain)
         genesis = try reader.value()
     }
 }

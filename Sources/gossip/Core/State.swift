@@ -4,8 +4,8 @@ public import Contracts
 extension GossipMachine {
     public var info: NodeInfo {
         NodeInfo(
-            id: key.nodeID, name: configuration.name, site: configuration.site, gossipAddress: gossipAddress,
-            migratorAddress: migratorAddress, version: configuration.version)
+            id: key.nodeID, vrf: key.vrf.publicKey, name: configuration.name, site: configuration.site,
+            gossipAddress: gossipAddress, migratorAddress: migratorAddress, version: configuration.version)
     }
 
     /// In ascending order of name, then key.

@@ -5,6 +5,8 @@ public import Contracts
 /// Who a node is: `GET /node`, on the local socket and on TCP.
 public struct NodeInfo: Codable, Hashable, Sendable {
     public var id: NodeID
+    /// By which this node's draws are checked.
+    public var vrf: VRFKey
     public var name: String
     public var site: String
     public var gossipAddress: String
@@ -12,9 +14,11 @@ public struct NodeInfo: Codable, Hashable, Sendable {
     public var version: String
 
     public init(
-        id: NodeID, name: String, site: String, gossipAddress: String, migratorAddress: String, version: String
+        id: NodeID, vrf: VRFKey, name: String, site: String, gossipAddress: String, migratorAddress: String,
+        version: String
     ) {
         self.id = id
+        self.vrf = vrf
         self.name = name
         self.site = site
         self.gossipAddress = gossipAddress

@@ -21,6 +21,8 @@ struct GossipMetrics: Sendable {
         case .needed: dynt("needed").increment(by: amount)
         case .signed(let purpose): signatures(purpose, "given").increment(by: amount)
         case .signingRefused(let purpose): signatures(purpose, "refused").increment(by: amount)
+        case .drawn: draws("given").increment(by: amount)
+        case .drawRefused: draws("refused").increment(by: amount)
         }
     }
 
@@ -40,6 +42,10 @@ struct GossipMetrics: Sendable {
         metrics.counter(
             "poise_gossip_signatures_total", help: "Signatures for the chain.",
             labels: ["purpose": purpose.rawValue, "outcome": outcome])
+    }
+
+    private func draws(_ outcome: String) -> Metrics.Counter {
+        metrics.counter("poise_gossip_draws_total", help: "Draws for the chain.", labels: ["outcome": outcome])
     }
 
     func connected(_ count: Int) {

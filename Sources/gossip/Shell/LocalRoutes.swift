@@ -7,6 +7,8 @@ import Runtime
 struct LocalRoutes {
     /// Bytes of JSON: the largest payload in base 64, and room.
     private static let publicationLimit = 2 << 20
+    /// Bytes of JSON: the longest input of a draw in base 64, and room.
+    private static let drawLimit = 4 << 10
 
     let service: GossipService
 
@@ -25,6 +27,13 @@ struct LocalRoutes {
         router.post("sign") { [service] request, _ -> Response in
             let what = try await request.json(SigningRequest.self, limit: Self.publicationLimit)
             guard case .signed(let response) = try await service.answer({ .sign($0, what) }) else {
+                throw Self.unexpected
+            }
+            return try .json(response)
+        }
+        router.post("vrf") { [service] request, _ -> Response in
+            let what = try await request.json(DrawRequest.self, limit: Self.drawLimit)
+            guard case .drawn(let response) = try await service.answer({ .draw($0, what) }) else {
                 throw Self.unexpected
             }
             return try .json(response)

@@ -4,7 +4,7 @@ import Identity
 /// What a block's builder signs, and what the block's name covers.
 public struct BlockHeader: ByteCodable, Hashable {
     /// Behind which tag a header is signed.
-    public static let domain = "poise/header/1"
+    public static let domain = SigningRequest.headerDomain
     /// Bytes in the name of an election engine at most.
     public static let engineLimit = 32
 
@@ -128,11 +128,6 @@ extension Digest {
     public static func members(_ members: [Member]) -> Digest {
         var writer = ByteWriter()
         writer.list(members)
-        return Digest(of: writer.bytes, domain: "poise/members/1")
+        return Digest(of: writer.bytes, domain: "poise/members/2")
     }
-}
-
-extension Genesis {
-    /// The chain's name, which every vote carries.
-    public var hash: Digest { Digest(of: encoded, domain: "poise/genesis-hash/1") }
 }

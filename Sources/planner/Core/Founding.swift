@@ -25,23 +25,24 @@ struct Founding: Sendable {
     /// Nodes remembered beyond the expected number, so that they can be named.
     private static let surplus = 16
 
-    let here: NodeID
-    let name: String
+    /// This node as the genesis must name it.
+    let member: Member
+    private let here: NodeID
     let site: String
     let parameters: SiteParameters
     let expect: Int
     /// The one genesis that this node signs in its life.
     private(set) var record: FoundingRecord?
-    private var seen: [NodeID: (name: String, at: Int64)] = [:]
+    private var seen: [NodeID: (member: Member, at: Int64)] = [:]
     /// When a node was heard for the first time or no more, monotonic milliseconds.
     private var changedAt: Int64 = 0
     /// Signatures by others of what is or may become this node's genesis too.
     private var heard: [NodeID: (hash: Digest, signature: Signature)] = [:]
     private var answers = 0
 
-    init(here: NodeID, name: String, site: String, parameters: SiteParameters, expect: Int, record: FoundingRecord?) {
-        self.here = here
-        self.name = name
+    init(member: Member, site: String, parameters: SiteParameters, expect: Int, record: FoundingRecord?) {
+        self.member = member
+        here = member.id
         self.site = site
         self.parameters = parameters
         self.expect = expect
@@ -53,8 +54,9 @@ struct Founding: Sendable {
 
     mutating func saw(_ report: Report, of node: NodeID, at now: Int64) {
         guard seen[node] != nil || seen.count < expect + Self.surplus else { return }
-        if seen[node]?.name != report.name { changedAt = now }
-        seen[node] = (report.name, now)
+        let member = Member(id: node, name: report.name, vrf: report.vrf)
+        if seen[node]?.member != member { changedAt = now }
+        seen[node] = (member, now)
     }
 
     /// Decides what this node signs, once exactly the expected nodes have been heard.
@@ -84,7 +86,7 @@ struct Founding: Sendable {
             return false
         }
         guard genesis.site == site, genesis.parameters == parameters, genesis.members.count == expect,
-            genesis.members.contains(Member(id: here, name: name)), adoptable(genesis.members)
+            genesis.members.contains(member), adoptable(genesis.members), genesis.members.allSatisfy(agreesWithReport)
         else { return false }
         settle(on: genesis)
         return true
@@ -115,11 +117,16 @@ struct Founding: Sendable {
     }
 
     private var members: [Member] {
-        seen.map { Member(id: $0.key, name: $0.value.name) }.sorted { $0.id < $1.id }
+        seen.values.map(\.member).sorted { $0.id < $1.id }
+    }
+
+    /// Whether the node, as far as it was heard, says itself that its draws are checked by this key.
+    private func agreesWithReport(_ member: Member) -> Bool {
+        seen[member.id].map { $0.member.vrf == member.vrf } ?? true
     }
 
     private func adoptable(_ members: [Member]) -> Bool {
-        members.contains { $0.id == here } && Set(members.map(\.name)).count == members.count && fault == nil
+        members.contains(member) && Set(members.map(\.name)).count == members.count && fault == nil
     }
 
     /// What is wrong with this node's own settings.
@@ -157,7 +164,7 @@ struct Founding: Sendable {
         if let record {
             let hash = record.genesis.hash
             let dissenters = heard.filter { $0.value.hash != hash }.keys.sorted().map { id in
-                Member(id: id, name: seen[id]?.name ?? "unnamed")
+                seen[id]?.member ?? Member(id: id, name: "unnamed", vrf: .zero)
             }
             if !dissenters.isEmpty {
                 return "\(list(dissenters)) signed another genesis than this node's \(hash.short): give all nodes the "

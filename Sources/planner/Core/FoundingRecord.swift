@@ -3,6 +3,8 @@ import Identity
 
 /// A genesis with the signatures it has so far: what storage keeps as the genesis. With all of them it is adopted.
 public struct FoundingRecord: ByteCodable, Hashable {
+    private static let domain = "poise/founding/2"
+
     public let genesis: Genesis
     /// In ascending order of member.
     public private(set) var signatures: [MemberSignature]
@@ -28,13 +30,13 @@ public struct FoundingRecord: ByteCodable, Hashable {
     }
 
     public func encode(to writer: inout ByteWriter) {
-        writer.text("poise/founding/1")
+        writer.text(Self.domain)
         writer.value(genesis)
         writer.list(signatures)
     }
 
     public init(from reader: inout ByteReader) throws {
-        try reader.domain("poise/founding/1")
+        try reader.domain(Self.domain)
         genesis = try reader.value()
         signatures = []
         for entry in try reader.list("a genesis' signatures", of: MemberSignature.self, limit: Genesis.memberLimit) {

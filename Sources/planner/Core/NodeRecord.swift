@@ -56,7 +56,7 @@ public struct NodeRecord: ByteCodable, Hashable {
         absent = false
     }
 
-    private static func hash(_ report: Report) -> Digest { Digest(of: report.encoded, domain: "poise/report/1") }
+    private static func hash(_ report: Report) -> Digest { Digest(of: report.encoded, domain: "poise/report/2") }
 
     func encodeStanding(to writer: inout ByteWriter) {
         writer.integer(seenAt)

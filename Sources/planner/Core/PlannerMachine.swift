@@ -5,15 +5,18 @@ public import Machine
 public struct PlannerConfiguration: Sendable {
     public var here: NodeID
     public var name: String
+    /// By which this node's draws are checked.
+    public var vrf: VRFKey
     public var site: String
     /// What the genesis will state if this node takes part in a founding.
     public var parameters: SiteParameters
     /// How many nodes found the site, at least 1.
     public var expect: Int
 
-    public init(here: NodeID, name: String, site: String, parameters: SiteParameters, expect: Int) {
+    public init(here: NodeID, name: String, vrf: VRFKey, site: String, parameters: SiteParameters, expect: Int) {
         self.here = here
         self.name = name
+        self.vrf = vrf
         self.site = site
         self.parameters = parameters
         self.expect = expect
@@ -82,8 +85,9 @@ public struct PlannerMachine: StateMachine {
             throw ChainFault(height: 0, "what is stored can't be read: \(error)")
         }
         founding = Founding(
-            here: configuration.here, name: configuration.name, site: configuration.site,
-            parameters: configuration.parameters, expect: configuration.expect, record: record)
+            member: Member(id: configuration.here, name: configuration.name, vrf: configuration.vrf),
+            site: configuration.site, parameters: configuration.parameters, expect: configuration.expect,
+            record: record)
         state = chain?.state ?? founding.adopted.map { SiteState(genesis: $0) }
     }
 
@@ -149,7 +153,7 @@ public struct PlannerMachine: StateMachine {
             .head(
                 SiteHead(
                     genesis: state.genesis, site: state.site, height: state.height, term: state.term, seed: .zero,
-                    epochSeed: .zero, members: state.memberIDs.map { Voter(id: $0, vrf: .zero) })))
+                    epochSeed: .zero, members: state.members.map { Voter(id: $0.id, vrf: $0.vrf) })))
     }
 
     private mutating func follow(_ leadership: Leadership) {

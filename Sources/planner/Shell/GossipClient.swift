@@ -7,6 +7,7 @@ import Transport
 /// What gossip says of this node: the part of `GET /node` that planner needs.
 struct GossipNode: Decodable, Sendable {
     var id: NodeID
+    var vrf: VRFKey
     var name: String
     var site: String
 }

@@ -70,7 +70,7 @@ final class PlannerService: Sendable {
     /// - Throws: what ends a planner: storage that fails, a key or name that can't be, a queue that overflows.
     func run() async throws {
         let node = try await identity()
-        identified.withLock { $0 = node }
+        identified.withLock { $0 = node.id }
         let machine = try restore(here: node)
         // Weak: the loop belongs to this service.
         let loop = PlannerLoop(machine) { [weak self] effect, loop in try await self?.perform(effect, loop) }
@@ -98,7 +98,7 @@ final class PlannerService: Sendable {
     }
 
     /// Asks gossip who this node is, for as long as it takes.
-    private func identity() async throws -> NodeID {
+    private func identity() async throws -> GossipNode {
         while true {
             do {
                 let node = try await gossip.node()
@@ -107,7 +107,7 @@ final class PlannerService: Sendable {
                         "gossip calls this node \(node.name) of site \(node.site), planner \(settings.name) of \(settings.site): give both the same POISE_NAME and POISE_SITE"
                     )
                 }
-                return node.id
+                return node
             } catch let error as SettingError {
                 throw error
             } catch let error as CancellationError {
@@ -120,7 +120,7 @@ final class PlannerService: Sendable {
     }
 
     /// The core as it was when the process ended, from what is stored.
-    private func restore(here: NodeID) throws -> PlannerMachine {
+    private func restore(here: GossipNode) throws -> PlannerMachine {
         waitsFor.withLock { $0 = "it reads the stored chain" }
         let genesis = try store.genesis()
         let restored = try ChainReplay.chain(genesis: genesis, store: store, reader: chain, log: log)
@@ -129,7 +129,7 @@ final class PlannerService: Sendable {
             log.notice("the stored chain ends with block \(state.height) \(state.head.short)")
         }
         let configuration = PlannerConfiguration(
-            here: here, name: settings.name, site: settings.site, parameters: settings.parameters,
+            here: here.id, name: settings.name, vrf: here.vrf, site: settings.site, parameters: settings.parameters,
             expect: settings.expect)
         return try PlannerMachine(
             configuration, genesis: genesis, chain: restored, agreement: try store.agreement(), seed: Entropy.seed())

@@ -41,6 +41,7 @@ struct Arbitrary {
 
     mutating func digest() -> Digest { Digest(unchecked: bytes(32)) }
     mutating func nodeID() -> NodeID { NodeID(unchecked: bytes(32)) }
+    mutating func vrfKey() -> VRFKey { VRFKey(unchecked: bytes(32)) }
     mutating func signature() -> Signature { Signature(unchecked: bytes(64)) }
 
     mutating func pairs() -> [String: String] {
@@ -117,7 +118,8 @@ struct Arbitrary {
     }
 
     mutating func report() -> Report {
-        Report(name: text(63), gossipAddress: text(255), migratorAddress: text(255), load: matrix())
+        Report(
+            name: text(63), gossipAddress: text(255), migratorAddress: text(255), vrf: vrfKey(), load: matrix())
     }
 
     mutating func message() -> SignedMessage {
@@ -149,7 +151,7 @@ struct Arbitrary {
         var members: [NodeID: Member] = [:]
         for index in 0..<below(6) {
             let id = nodeID()
-            members[id] = Member(id: id, name: "\(text(40))\(index)")
+            members[id] = Member(id: id, name: "\(text(40))\(index)", vrf: vrfKey())
         }
         return Genesis(site: text(63), parameters: parameters(), members: Array(members.values))
     }

@@ -11,7 +11,7 @@ import Testing
     {
         let report = Report(
             name: "pi\(index)", gossipAddress: Mesh.address(index), migratorAddress: "10.0.0.\(index):7701",
-            load: Mesh.sample(Int64(sequence)))
+            vrf: Mesh.key(index).vrf.publicKey, load: Mesh.sample(Int64(sequence)))
         let payload = payload ?? (kind == .report ? report.encoded : [])
         let bytes = SignedMessage.signedBytes(site: site, kind: kind, sequence: sequence, payload: payload)
         return SignedMessage(

@@ -7,8 +7,12 @@ import Testing
 /// What one key signs in its life, across crashes at any moment, with nothing left but what was made durable.
 @Suite struct SigningTests {
     private static let genesis = Genesis(
-        site: "attic", parameters: SiteParameters(), members: [Member(id: Mesh.key(0).nodeID, name: "pi0")])
-    private static let chain = Digest(of: genesis.encoded, domain: "poise/genesis-hash/1")
+        site: "attic", parameters: SiteParameters(), members: [member(0)])
+    private static let chain = genesis.hash
+
+    private static func member(_ index: Int) -> Member {
+        Member(id: Mesh.key(index).nodeID, name: "pi\(index)", vrf: Mesh.key(index).vrf.publicKey)
+    }
 
     /// A gossip of which a crash leaves only what it persisted.
     private struct Device {
@@ -150,10 +154,10 @@ import Testing
         elsewhere.site = "cellar"
         #expect(device.code(.genesis, elsewhere.signedBytes) == "400 wrong-site")
         let others = Genesis(
-            site: "attic", parameters: SiteParameters(), members: [Member(id: Mesh.key(3).nodeID, name: "pi3")])
+            site: "attic", parameters: SiteParameters(), members: [Self.member(3)])
         #expect(device.code(.genesis, others.signedBytes) == "400 not-a-member")
         var header = ByteWriter()
-        header.text("poise/header/1")
+        header.text(SigningRequest.headerDomain)
         header.raw([1, 2, 3])
         #expect(device.code(.header, header.bytes) == nil)
         // an envelope can't be had signed under any purpose
@@ -161,6 +165,40 @@ import Testing
             site: GossipMachine.siteDigest("attic"), kind: .transaction, sequence: 1, payload: [])
         for purpose in [SigningRequest.Purpose.vote, .proposal, .header, .genesis] {
             #expect(device.code(purpose, envelope) == "400 not-signable")
+        }
+    }
+
+    /// The answer to a draw, or the problem's status and code.
+    private func draw(_ device: inout Device, _ alpha: [UInt8]) -> (DrawResponse?, String?) {
+        for case .answer(_, let answer) in device.step(.draw(RequestNumber(1), DrawRequest(alpha: alpha))) {
+            switch answer {
+            case .drawn(let response): return (response, nil)
+            case .problem(let problem): return (nil, "\(problem.status) \(problem.code)")
+            default: break
+            }
+        }
+        return (nil, nil)
+    }
+
+    @Test func drawsForBlocksAndAlwaysAlike() throws {
+        var device = try Device()
+        let alpha = Draw.alpha(genesis: Self.chain, height: 7, seed: block(1))
+        let first = try #require(draw(&device, alpha).0)
+        #expect(first.key == device.machine.info.vrf && first.key == Mesh.key(0).vrf.publicKey)
+        #expect(first.key.output(of: first.proof, for: alpha) != nil)
+        // A crash in between changes nothing, for nothing was to be kept.
+        try device.crash()
+        #expect(draw(&device, alpha).0 == first)
+        let next = Draw.alpha(genesis: Self.chain, height: 8, seed: block(1))
+        #expect(try #require(draw(&device, next).0).proof != first.proof)
+    }
+
+    @Test func drawsForNothingElse() throws {
+        var device = try Device()
+        let alpha = Draw.alpha(genesis: Self.chain, height: 7, seed: block(1))
+        let others = [alpha + [0], vote(1, 0, .prevote, nil), Self.genesis.signedBytes, alpha + alpha + alpha]
+        for bytes in others + alpha.indices.map({ Array(alpha[..<$0]) }) {
+            #expect(draw(&device, bytes).1 == "400 not-drawable")
         }
     }
 

@@ -10,6 +10,7 @@ import Testing
     static let node = NodeID(unchecked: Array(0..<32))
     static let hash = Digest(unchecked: Array(32..<64))
     static let signature = Signature(unchecked: Array(64..<128))
+    static let vrf = VRFKey(unchecked: Array(128..<160))
 
     static let header = BlockHeader(
         genesis: hash, height: 7, builder: node, engine: "raft", term: 3, time: 1_700_000_000_000, parent: hash,
@@ -55,7 +56,7 @@ import Testing
     @Test func namesAreFixed() throws {
         let block = Block(header: Self.header, signature: Self.signature, body: BlockBody())
         let genesis = Genesis(
-            site: "lab", parameters: SiteParameters(), members: [Member(id: Self.node, name: "pi1")])
+            site: "lab", parameters: SiteParameters(), members: [Member(id: Self.node, name: "pi1", vrf: Self.vrf)])
         let names = [
             block.id, BlockBody().hash, genesis.hash, .members(genesis.members), .site(named: "lab"),
             SiteState(genesis: genesis).root,
@@ -66,10 +67,10 @@ import Testing
     static let vectors = [
         "e2f2b99e43ed9d2340fa13d1cdafec42931fcc7e37fa557f70e235b28b4e3c59",
         "cdf609013c9290e2d30e2acecec4c80062048afebee70954fbdf2d674f62f9e8",
-        "60017da25c6b3d9a5dfd51b918304b5d3252fe6a2079bb06ae381e52dc3e3272",
-        "a68dc835dc6b10d3df57143a7802be9ecce345856d6ad24802daa51c57177ef3",
+        "ada3add9a4fa684ef6df83d175f40ac04371324ba71e50c5bd455f8deb31c952",
+        "e9ee86156eeb3e45008ea6c6ddee678ac83a0c04dad6eb3065b5ef5ad3faecfb",
         "f6af35fa31fc7cd1b1b476cc19e8fef23ea277d61b0fdc0cbfea1572cb4a94ff",
-        "b3d3d1de1773601f7282244cfbb47e8868cbc32316b2bc439b1b01c191976890",
+        "0d97c4870a9ee9b178bdb78da5415a2538195d9e465954948db11e8037d69ce5",
     ]
 
     /// What one node writes another reads, and nothing else: for random values, cut short, and with bytes left over.

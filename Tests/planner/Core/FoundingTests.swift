@@ -1,4 +1,5 @@
 import Contracts
+import Identity
 import Testing
 
 @testable import PlannerCore
@@ -34,6 +35,30 @@ import Testing
         let obstacle = site.nodes[0].machine?.foundingStatus.obstacle ?? ""
         #expect(site.heights == [0, 0])
         #expect(obstacle.contains("pi2") && obstacle.contains("signed another genesis"), "\(obstacle)")
+    }
+
+    /// Whoever proposes the genesis could else give a node a key of draws that is not its own.
+    @Test func aGenesisWithAnothersKeyOfDrawsIsNotSigned() throws {
+        let keys = (1...3 as ClosedRange<UInt8>).compactMap { SigningKey(seed: [UInt8](repeating: $0, count: 32)) }
+        let members = keys.enumerated().map {
+            Member(id: $1.nodeID, name: "pi\($0 + 1)", vrf: $1.vrf.publicKey)
+        }
+        var fresh = Founding(member: members[0], site: "lab", parameters: SiteParameters(), expect: 3, record: nil)
+        let load = LoadMatrix(
+            timestamp: 0, device: Score(), apps: [], services: [], capacity: .test, facts: .test)
+        fresh.saw(
+            Report(name: "pi2", gossipAddress: "", migratorAddress: "", vrf: members[1].vrf, load: load),
+            of: members[1].id, at: 1)
+        for (wrong, isSigned) in [(0, false), (1, false), (2, true), (3, true)] {
+            var proposed = members
+            if wrong < 3 { proposed[wrong].vrf = .zero }
+            let genesis = Genesis(site: "lab", parameters: SiteParameters(), members: proposed)
+            let signed = SignedGenesis(genesis: genesis, signature: keys[2].sign(genesis.signedBytes))
+            var founding = fresh
+            // Of the third node nothing was heard yet: its own signature vouches for its key.
+            #expect(founding.take(signed, from: members[2].id) == isSigned, "\(wrong)")
+            #expect((founding.record != nil) == isSigned)
+        }
     }
 
     @Test func badParametersAreNamed() {

@@ -141,7 +141,8 @@ struct SimulatedSite {
         guard nodes[index].machine == nil else { return }
         let node = nodes[index]
         let configuration = PlannerConfiguration(
-            here: node.key.nodeID, name: node.name, site: "lab", parameters: parameters, expect: expect)
+            here: node.key.nodeID, name: node.name, vrf: node.key.vrf.publicKey, site: "lab", parameters: parameters,
+            expect: expect)
         do {
             var chain: Chain?
             if let genesis = node.disk.genesis, try FoundingRecord(encoded: genesis).isComplete {
@@ -294,7 +295,7 @@ struct SimulatedSite {
             services: [], capacity: .test, facts: .test)
         let report = Report(
             name: nodes[index].name, gossipAddress: "10.0.0.\(index):7700", migratorAddress: "10.0.0.\(index):7701",
-            load: load)
+            vrf: nodes[index].key.vrf.publicKey, load: load)
         publish(Publication(kind: .report, payload: report.encoded), index)
     }
 

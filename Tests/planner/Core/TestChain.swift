@@ -19,7 +19,7 @@ struct TestChain {
             .sorted { $0.nodeID < $1.nodeID }
         genesis = Genesis(
             site: "lab", parameters: parameters,
-            members: keys.enumerated().map { Member(id: $1.nodeID, name: "pi\($0 + 1)") })
+            members: keys.enumerated().map { Member(id: $1.nodeID, name: "pi\($0 + 1)", vrf: $1.vrf.publicKey) })
         state = SiteState(genesis: genesis)
     }
 
@@ -58,7 +58,7 @@ struct TestChain {
             facts: facts)
         let report = Report(
             name: "pi\(index + 1)", gossipAddress: "10.0.0.\(index):7700", migratorAddress: "10.0.0.\(index):7701",
-            load: load)
+            vrf: keys[index].vrf.publicKey, load: load)
         return seal(.report, report.encoded, by: index)
     }
 

@@ -104,7 +104,8 @@ final class TestBus: Sendable {
                 checkpoints: true,
                 pageSize: 4_096))
         return Report(
-            name: node.name, gossipAddress: "\(node.name):7700", migratorAddress: "\(node.name):7701", load: load)
+            name: node.name, gossipAddress: "\(node.name):7700", migratorAddress: "\(node.name):7701",
+            vrf: node.key.vrf.publicKey, load: load)
     }
 }
 
@@ -138,11 +139,12 @@ final class TestUpstream: Sendable {
         let host = ServiceHost(service: "gossip", runDirectory: directory, openapi: [], metrics: Metrics()) { [:] }
         struct Node: Encodable {
             var id: NodeID
+            var vrf: VRFKey
             var name: String
             var site: String
         }
         host.router.get("node") { [node] _, _ in
-            try Response.json(Node(id: node.key.nodeID, name: node.name, site: "test"))
+            try Response.json(Node(id: node.key.nodeID, vrf: node.key.vrf.publicKey, name: node.name, site: "test"))
         }
         host.router.get("messages") { [bus, node] request, context in
             Response.ndjson(bus.feed(of: node, after: request.text("cursor")), context: context)
@@ -153,6 +155,11 @@ final class TestUpstream: Sendable {
         }
         host.router.post("sign") { [bus, node] request, _ in
             try Response.json(try bus.sign(try await request.json(SigningRequest.self), by: node))
+        }
+        host.router.post("vrf") { [node] request, _ in
+            let alpha = try await request.json(DrawRequest.self).alpha.bytes
+            return try Response.json(
+                DrawResponse(key: node.key.vrf.publicKey, proof: node.key.vrf.prove(alpha)))
         }
         try await host.run(tasks: [
             ServiceTask("reports") { [bus, node] in

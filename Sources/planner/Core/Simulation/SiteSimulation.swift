@@ -100,7 +100,7 @@ public struct SiteSimulation: Sendable {
         for place in 0..<4 { key[place] = UInt8(truncatingIfNeeded: (number + 1) >> (24 - 8 * place)) }
         let id = NodeID(unchecked: key)
         numbers[id] = number
-        state.members.append(Member(id: id, name: "node-\(number)"))
+        state.members.append(Member(id: id, name: "node-\(number)", vrf: .zero))
         state.nodes[id] = NodeRecord()
         loads.append(0)
         present.append(true)
@@ -116,7 +116,7 @@ public struct SiteSimulation: Sendable {
             facts: Facts(
                 architecture: "aarch64", kernel: "", engineVersion: "", storageDriver: "", checkpoints: true,
                 pageSize: 4_096))
-        let report = Report(name: "", gossipAddress: "", migratorAddress: "", load: matrix)
+        let report = Report(name: "", gossipAddress: "", migratorAddress: "", vrf: .zero, load: matrix)
         let time = state.time
         state.nodes[id]?.take(report, base: Resources(), sequence: UInt64(block), at: time)
     }
