@@ -132,6 +132,7 @@ final class PlannerProcess: SimulatedProcess {
                 device.disk.agreement = nil
                 site.judge.committed(stored(block), by: device)
             case .sign(let tag, let request): sign(tag, request)
+            case .draw(let height, let request): draw(height, request)
             case .publish(let publication): publish { publication }
             case .sendCommitted(let height, let node):
                 publish { [device] in
@@ -182,6 +183,17 @@ final class PlannerProcess: SimulatedProcess {
                 case .problem(let problem): later(0) { [self] in step(.signingRefused(tag, reason: problem.detail)) }
                 default: return done(false)
                 }
+                done(true)
+            }
+        }
+    }
+
+    private func draw(_ height: UInt64, _ request: DrawRequest) {
+        signing.add { [self] done in
+            device.gossip.request({ .draw($0, request) }) { [self, life] answer in
+                guard self.life == life else { return }
+                guard case .drawn(let response) = answer else { return done(false) }
+                later(0) { [self] in step(.drawn(height: height, response.proof)) }
                 done(true)
             }
         }

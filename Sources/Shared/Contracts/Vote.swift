@@ -99,7 +99,7 @@ public struct SigningRequest: Codable, Hashable, Sendable {
     }
 
     /// Behind which tag a header is signed.
-    public static let headerDomain = "poise/header/1"
+    public static let headerDomain = "poise/header/2"
 
     public var purpose: Purpose
     public var bytes: Base64Bytes

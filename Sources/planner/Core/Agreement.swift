@@ -1,5 +1,6 @@
 import Contracts
 import Identity
+import Machine
 
 /// Agreement on one height: Algorithm 1 of "The latest gossip on BFT consensus" (Buchman, Kwon, Milosevic,
 /// arXiv 1807.04938). Line numbers in comments are that listing's.
@@ -83,6 +84,8 @@ struct Agreement: Sendable {
     let here: NodeID
     /// In ascending order.
     let members: [NodeID]
+    /// The same in the order in which they propose after a failed round 0.
+    let turns: [NodeID]
     let quorum: Quorum
     let timeouts: Timeouts
 
@@ -108,13 +111,14 @@ struct Agreement: Sendable {
     var polkaSeen = false
 
     init(
-        genesis: Digest, height: UInt64, here: NodeID, members: [NodeID], quorum: Quorum, timeouts: Timeouts,
-        leader: NodeID?
+        genesis: Digest, height: UInt64, here: NodeID, members: [NodeID], epochSeed: Digest, quorum: Quorum,
+        timeouts: Timeouts, leader: NodeID?
     ) {
         self.genesis = genesis
         self.height = height
         self.here = here
         self.members = members
+        turns = Rotation.order(members, seed: epochSeed)
         self.quorum = quorum
         self.timeouts = timeouts
         self.leader = leader
@@ -123,7 +127,7 @@ struct Agreement: Sendable {
     /// proposer(h, r).
     func proposer(of round: UInt32) -> NodeID? {
         if round == 0 { return leader }
-        return members[Int((height % UInt64(members.count) + UInt64(round)) % UInt64(members.count))]
+        return turns[Int((height % UInt64(turns.count) + UInt64(round)) % UInt64(turns.count))]
     }
 
     var isStarted: Bool { step != .waiting }
@@ -250,6 +254,14 @@ struct Agreement: Sendable {
 
     private func encoded(_ ballot: Ballot, _ block: Digest?) -> [UInt8] {
         Vote(genesis: genesis, height: height, round: ballot.round, step: ballot.step, block: block).encoded
+    }
+
+    /// The running round, if ``Action/build(round:)`` asked for a block in it that is not made yet.
+    var awaitedRound: UInt32? {
+        guard step == .propose, asked, proposer(of: round) == here, draft == nil, offers[round]?[here] == nil else {
+            return nil
+        }
+        return round
     }
 
     /// The block that ``Action/build(round:)`` asked for; its header is to be signed.

@@ -2,6 +2,8 @@ import Contracts
 
 /// What an agreement must remember across a crash, so that it never votes twice and keeps its lock.
 struct AgreementRecord: ByteCodable {
+    private static let domain = "poise/agreement/2"
+
     struct CastBallot: ByteCodable {
         var ballot: Agreement.Ballot
         var block: Digest?
@@ -62,7 +64,7 @@ struct AgreementRecord: ByteCodable {
     }
 
     func encode(to writer: inout ByteWriter) {
-        writer.text("poise/agreement/1")
+        writer.text(Self.domain)
         writer.value(genesis)
         writer.integer(height)
         writer.integer(round)
@@ -86,7 +88,7 @@ struct AgreementRecord: ByteCodable {
     }
 
     init(from reader: inout ByteReader) throws {
-        try reader.domain("poise/agreement/1")
+        try reader.domain(Self.domain)
         genesis = try reader.value()
         height = try reader.integer()
         round = try reader.integer()

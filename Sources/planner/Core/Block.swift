@@ -24,12 +24,14 @@ public struct BlockHeader: ByteCodable, Hashable {
     public var body: Digest
     /// The hash of the members who decide the next block.
     public var nextMembers: Digest
+    /// The proof of its builder's draw for this height and the parent's seed.
+    public var draw: VRFProof
     /// The state's root after this block.
     public var stateRoot: Digest
 
     public init(
         genesis: Digest, height: UInt64, builder: NodeID, engine: String, term: UInt64, time: Int64, parent: Digest,
-        parentSignature: Signature, body: Digest, nextMembers: Digest, stateRoot: Digest
+        parentSignature: Signature, body: Digest, nextMembers: Digest, draw: VRFProof, stateRoot: Digest
     ) {
         self.genesis = genesis
         self.height = height
@@ -41,6 +43,7 @@ public struct BlockHeader: ByteCodable, Hashable {
         self.parentSignature = parentSignature
         self.body = body
         self.nextMembers = nextMembers
+        self.draw = draw
         self.stateRoot = stateRoot
     }
 
@@ -56,6 +59,7 @@ public struct BlockHeader: ByteCodable, Hashable {
         writer.value(parentSignature)
         writer.value(body)
         writer.value(nextMembers)
+        writer.value(draw)
         writer.value(stateRoot)
     }
 
@@ -71,6 +75,7 @@ public struct BlockHeader: ByteCodable, Hashable {
         parentSignature = try reader.value()
         body = try reader.value()
         nextMembers = try reader.value()
+        draw = try reader.value()
         stateRoot = try reader.value()
     }
 }

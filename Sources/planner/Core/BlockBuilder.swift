@@ -7,6 +7,8 @@ struct BlockBuilder {
     let leadership: Leadership?
     /// Block time, within its bounds.
     let time: Int64
+    /// The builder's for ``SiteState/nextDraw``.
+    let draw: VRFProof
 
     /// Bytes that reports and transactions may take together; the rest is for header and plan.
     private static let messageBudget = Block.sizeLimit - 100_000
@@ -35,10 +37,11 @@ struct BlockBuilder {
         let body = BlockBody(plan: plan, transactions: chosen, reports: included)
         var state = fold.finish()
         state.term = max(parent.term, leadership?.term ?? 0)
+        if let output = draw.output { state.take(output) }
         let header = BlockHeader(
             genesis: parent.genesis, height: state.height, builder: builder, engine: leadership?.engine ?? "",
             term: state.term, time: time, parent: parent.head, parentSignature: parent.headSignature, body: body.hash,
-            nextMembers: .members(state.members), stateRoot: state.root)
+            nextMembers: .members(state.members), draw: draw, stateRoot: state.root)
         return (header, body)
     }
 

@@ -47,8 +47,8 @@ public struct Chain: Sendable {
 
     /// Checks the next block and its certificate and moves on to the state after it.
     ///
-    /// - Parameter trusting: leaves out signatures, for blocks from this node's own storage. Hashes, plan and state are
-    ///   computed again all the same.
+    /// - Parameter trusting: leaves out signatures and proofs of draws, for blocks from this node's own storage. Hashes,
+    ///   plan and state are computed again all the same.
     /// - Throws: ``ChainFault``; the chain is then as before.
     public mutating func append(_ committed: CommittedBlock, trusting: Bool = false) throws(ChainFault) {
         let next = state.height + 1

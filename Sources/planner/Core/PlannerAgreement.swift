@@ -7,7 +7,9 @@ extension PlannerMachine {
         guard let state else { return }
         var next = Agreement(
             genesis: state.genesis, height: state.height + 1, here: here, members: state.memberIDs,
-            quorum: state.quorum, timeouts: timeouts, leader: leader)
+            epochSeed: state.epochSeed, quorum: state.quorum, timeouts: timeouts, leader: leader)
+        draw = nil
+        askForDraw()
         if let record = storedAgreement, record.genesis == next.genesis, record.height == next.height {
             next.restore(record) { judge($0, state) }
             agreement = next
@@ -64,12 +66,26 @@ extension PlannerMachine {
         effects.append(.sign(tag, SigningRequest(purpose: purpose, bytes: bytes)))
     }
 
+    /// Every member may have to build at every height, so it draws before it knows.
+    mutating func askForDraw() {
+        guard let state, draw == nil else { return }
+        let request = DrawRequest(alpha: state.nextDraw.encoded)
+        effects.append(.draw(height: state.height + 1, request))
+    }
+
+    mutating func drawn(_ proof: VRFProof, for height: UInt64) {
+        guard let agreement, agreement.height == height, draw == nil else { return }
+        draw = proof
+        if let round = agreement.awaitedRound { build(round: round) }
+    }
+
+    /// Without its draw this node builds as soon as that is there.
     private mutating func build(round: UInt32) {
-        guard let state else { return }
+        guard let state, let draw else { return }
         let elapsed = committedAt.map { now - $0 } ?? 0
         let builder = BlockBuilder(
             parent: state, builder: here, leadership: leadership,
-            time: BlockTime.choose(after: state, wall: wallTime, elapsed: elapsed))
+            time: BlockTime.choose(after: state, wall: wallTime, elapsed: elapsed), draw: draw)
         let (header, body) = builder.build(
             reports: pool.newestReports, transactions: pool.entries.map { ($0.message, $0.transaction) })
         drive { $0.drafted(header, body) }

@@ -11,6 +11,8 @@ public enum PlannerEffect: Sendable {
     case commit(CommittedBlock)
     /// Ask gossip; it answers with `.signed` or `.signingRefused`.
     case sign(SigningTag, SigningRequest)
+    /// Ask gossip for this node's draw; it answers with `.drawn`.
+    case draw(height: UInt64, DrawRequest)
     case publish(Publication)
     /// Read the committed blocks from this height on, at most ``CommittedBlocks/countLimit``, and publish to this
     /// node what ``CommittedBlocks/publication(of:to:)`` makes of them. Nothing to send is no fault.

@@ -11,6 +11,8 @@ public struct PlannerEvent: Sendable {
         /// Gossip's answer to ``PlannerEffect/sign(_:_:)``.
         case signed(SigningTag, Signature)
         case signingRefused(SigningTag, reason: String)
+        /// Gossip's answer to ``PlannerEffect/draw(height:_:)``.
+        case drawn(height: UInt64, VRFProof)
         case timer(PlannerTimer)
         /// Apps to be submitted, all or none; `on` is a node's name.
         case submit(RequestID, [Submission])

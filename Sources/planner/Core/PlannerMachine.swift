@@ -38,6 +38,8 @@ public struct PlannerMachine: StateMachine {
     /// The chain's state; nil before a genesis is adopted.
     public internal(set) var state: SiteState?
     var agreement: Agreement?
+    /// This node's draw for the running height, without which it builds no block. Not stored: it is always the same.
+    var draw: VRFProof?
     var pool = TransactionPool()
     var requests = Requests()
     var leadership: Leadership?
@@ -111,6 +113,7 @@ public struct PlannerMachine: StateMachine {
         case .signingRefused(let tag, let reason):
             effects.append(.count("signing-refused"))
             effects.append(.log(.warning, "gossip does not sign \(tag): \(reason)"))
+        case .drawn(let height, let proof): drawn(proof, for: height)
         case .timer(.resend): tick()
         case .timer(.nextHeight(let height)):
             if agreement?.height == height { drive { $0.start() } }
@@ -149,11 +152,12 @@ public struct PlannerMachine: StateMachine {
 
     mutating func sendHead() {
         guard let state else { return }
+        let voters = state.members.map { Voter(id: $0.id, vrf: $0.vrf) }
         effects.append(
             .head(
                 SiteHead(
-                    genesis: state.genesis, site: state.site, height: state.height, term: state.term, seed: .zero,
-                    epochSeed: .zero, members: state.members.map { Voter(id: $0.id, vrf: $0.vrf) })))
+                    genesis: state.genesis, site: state.site, height: state.height, term: state.term, seed: state.seed,
+                    epochSeed: state.epochSeed, members: voters)))
     }
 
     private mutating func follow(_ leadership: Leadership) {

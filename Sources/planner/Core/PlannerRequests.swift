@@ -122,6 +122,7 @@ extension PlannerMachine {
             publishGenesis()
         } else {
             sendStatus(asking: laggingNode())
+            askForDraw()
             resendAgreement()
             announce()
         }

@@ -60,6 +60,8 @@ public struct BlockSummary: Codable, Hashable, Sendable {
     public var term: UInt64
     /// Block time, milliseconds since 1970.
     public var time: Int64
+    /// The proof of the builder's draw.
+    public var draw: VRFProof
     public var stateRoot: Digest
     public var bytes: Int
     /// The round that decided it, and who signed.
@@ -96,6 +98,7 @@ public struct BlockSummary: Codable, Hashable, Sendable {
         engine = block.header.engine
         term = block.header.term
         time = block.header.time
+        draw = block.header.draw
         stateRoot = block.header.stateRoot
         bytes = committed.block.count
         round = certificate.round

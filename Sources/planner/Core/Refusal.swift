@@ -14,6 +14,7 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         case termBelowParent = "term-below-parent"
         case timeNotAfterParent = "time-not-after-parent"
         case timeTooFarAhead = "time-too-far-ahead"
+        case badDraw = "bad-draw"
         case wrongBodyHash = "wrong-body-hash"
         case wrongPlan = "wrong-plan"
         case wrongMembersHash = "wrong-members-hash"

@@ -7,6 +7,8 @@ public struct SiteState: Sendable, Equatable {
     public static let appLimit = 10_000
     /// Milliseconds of block time for which a node that refused an app is not asked again.
     public static let exclusionTime: Int64 = 60_000
+    /// Blocks in an epoch, for which members take turns in one order.
+    public static let epoch: UInt64 = 100
 
     public let genesis: Digest
     /// What envelopes in blocks are signed for.
@@ -18,6 +20,10 @@ public struct SiteState: Sendable, Equatable {
     public internal(set) var term: UInt64
     public internal(set) var head: Digest
     public internal(set) var headSignature: Signature
+    /// What the builders have drawn together, one after the other: nobody could choose it.
+    public internal(set) var seed: Digest
+    /// The seed as it was at the start of the running epoch.
+    public internal(set) var epochSeed: Digest
     /// Who decides the next block, in ascending order of key.
     public internal(set) var members: [Member]
     /// One for each member.
@@ -38,6 +44,8 @@ public struct SiteState: Sendable, Equatable {
         term = 0
         head = .zero
         headSignature = .zero
+        seed = Draw.firstSeed(of: self.genesis)
+        epochSeed = seed
         members = genesis.members
         nodes = Dictionary(uniqueKeysWithValues: genesis.members.map { ($0.id, NodeRecord()) })
         apps = [:]
@@ -49,6 +57,17 @@ public struct SiteState: Sendable, Equatable {
 
     public var quorum: Quorum { Quorum(members: members.count, rule: .crash) }
 
+    public func member(_ id: NodeID) -> Member? { members.first { $0.id == id } }
+
+    /// What the builder of the next block draws for.
+    public var nextDraw: Draw { Draw(genesis: genesis, height: height + 1, seed: seed) }
+
+    /// Takes what this block's builder has drawn into the seed.
+    mutating func take(_ output: VRFOutput) {
+        seed = Draw.seed(after: seed, output)
+        if height.isMultiple(of: Self.epoch) { epochSeed = seed }
+    }
+
     /// What the block that leads here must state: the hash of everything that later blocks depend on, in order of
     /// keys. Specifications and reports stand in it by their hashes.
     public var root: Digest {
@@ -58,6 +77,8 @@ public struct SiteState: Sendable, Equatable {
         writer.integer(height)
         writer.integer(time)
         writer.integer(term)
+        writer.value(seed)
+        writer.value(epochSeed)
         writer.list(members)
         for (id, record) in nodes.sorted(by: { $0.key < $1.key }) {
             writer.value(id)
@@ -71,7 +92,7 @@ public struct SiteState: Sendable, Equatable {
         }
         writer.texts(queue)
         writer.integer(nextIncarnation)
-        return Digest(of: writer.bytes, domain: "poise/state/2")
+        return Digest(of: writer.bytes, domain: "poise/state/3")
     }
 
     /// Whether every app that should run has been measured in its newest incarnation, or had the time to be. Until
@@ -110,16 +131,20 @@ public struct SiteState: Sendable, Equatable {
 }
 
 extension SiteState {
+    private static let snapshotDomain = "poise/snapshot/3"
+
     /// This state in bytes, to start from without folding every block again.
     public var snapshot: [UInt8] {
         var writer = ByteWriter()
-        writer.text("poise/snapshot/2")
+        writer.text(Self.snapshotDomain)
         writer.value(genesis)
         writer.integer(height)
         writer.integer(time)
         writer.integer(term)
         writer.value(head)
         writer.value(headSignature)
+        writer.value(seed)
+        writer.value(epochSeed)
         writer.list(members)
         for member in members { writer.value(nodes[member.id] ?? NodeRecord()) }
         writer.list(apps.ascending)
@@ -133,7 +158,7 @@ extension SiteState {
     public init(snapshot: [UInt8], genesis founding: Genesis) throws {
         self.init(genesis: founding)
         var reader = ByteReader(snapshot)
-        try reader.domain("poise/snapshot/2")
+        try reader.domain(Self.snapshotDomain)
         let found: Digest = try reader.value()
         guard found == genesis else {
             throw ByteCodingError.invalid(what: "a snapshot's genesis", value: "\(found.short), not \(genesis.short)")
@@ -143,6 +168,8 @@ extension SiteState {
         term = try reader.integer()
         head = try reader.value()
         headSignature = try reader.value()
+        seed = try reader.value()
+        epochSeed = try reader.value()
         members = try reader.list("the members", limit: Genesis.memberLimit)
         nodes = [:]
         for member in members { nodes[member.id] = try reader.value() }

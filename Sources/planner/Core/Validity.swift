@@ -9,12 +9,12 @@ public enum Validity {
 
     /// The state after `block`.
     ///
-    /// - Parameter trusting: leaves out signatures, for blocks from this node's own storage.
+    /// - Parameter trusting: leaves out signatures and the proof of the draw, for blocks from this node's own storage.
     /// - Throws: ``Refusal`` with the first rule that is broken.
     public static func check(_ block: Block, after parent: SiteState, trusting: Bool = false) throws(Refusal)
         -> SiteState
     {
-        try checkHeader(block, parent, trusting: trusting)
+        let drawn = try checkHeader(block, parent, trusting: trusting)
         guard let strategy = Strategies.of(parent.parameters) else {
             throw Refusal(.wrongPlan, "the strategy \(parent.parameters.strategy) is unknown to this version")
         }
@@ -27,6 +27,7 @@ public enum Validity {
         try checkReports(block.body.reports, &fold, trusting: trusting)
         var state = fold.finish()
         state.term = block.header.term
+        state.take(drawn)
         guard block.header.nextMembers == .members(state.members) else {
             throw Refusal(.wrongMembersHash, block.header.nextMembers.short)
         }
@@ -39,7 +40,8 @@ public enum Validity {
         return state
     }
 
-    private static func checkHeader(_ block: Block, _ parent: SiteState, trusting: Bool) throws(Refusal) {
+    /// - Returns: what the builder has drawn.
+    private static func checkHeader(_ block: Block, _ parent: SiteState, trusting: Bool) throws(Refusal) -> VRFOutput {
         let header = block.header
         guard header.genesis == parent.genesis else { throw Refusal(.anotherGenesis, header.genesis.short) }
         guard header.height == parent.height + 1 else {
@@ -49,7 +51,9 @@ public enum Validity {
         guard header.parentSignature == parent.headSignature else {
             throw Refusal(.wrongParentSignature, header.parentSignature.short)
         }
-        guard parent.nodes[header.builder] != nil else { throw Refusal(.builderNotMember, header.builder.short) }
+        guard let builder = parent.member(header.builder) else {
+            throw Refusal(.builderNotMember, header.builder.short)
+        }
         guard trusting || header.builder.verifies(block.signature, of: header.encoded) else {
             throw Refusal(.badBuilderSignature, "of \(header.builder.short)")
         }
@@ -63,6 +67,10 @@ public enum Validity {
             throw Refusal(.timeTooFarAhead, "\(header.time) after \(parent.time)")
         }
         guard header.body == block.body.hash else { throw Refusal(.wrongBodyHash, header.body.short) }
+        let alpha = parent.nextDraw.encoded
+        let drawn = trusting ? header.draw.output : builder.vrf.output(of: header.draw, for: alpha)
+        guard let drawn else { throw Refusal(.badDraw, "not that of \(builder.name) for height \(header.height)") }
+        return drawn
     }
 
     private static func checkTransactions(_ messages: [SignedMessage], _ fold: inout Fold, trusting: Bool)

@@ -12,7 +12,7 @@ struct GossipNode: Decodable, Sendable {
     var site: String
 }
 
-/// What planner asks of gossip: signatures and sending. Requests wait here, never the core: gossip may be restarting,
+/// What planner asks of gossip: signatures, draws and sending. Requests wait here, never the core: gossip may be restarting,
 /// and agreement sends again what it still needs.
 final class GossipClient: Sendable {
     /// How long a request is tried before it is dropped and counted.
@@ -22,12 +22,14 @@ final class GossipClient: Sendable {
 
     private enum Errand: Sendable {
         case sign(SigningTag, SigningRequest)
+        case draw(height: UInt64, DrawRequest)
         case publish(Publication)
         case sendCommitted(from: UInt64, to: NodeID)
 
         var name: String {
             switch self {
             case .sign(_, let request): "sign-\(request.purpose.rawValue)"
+            case .draw: "draw"
             case .publish(let publication): publication.kind.name
             case .sendCommitted: MessageKind.blocks.name
             }
@@ -58,6 +60,8 @@ final class GossipClient: Sendable {
 
     func sign(_ tag: SigningTag, _ request: SigningRequest) { enqueue(.sign(tag, request), on: toSign) }
 
+    func draw(_ height: UInt64, _ request: DrawRequest) { enqueue(.draw(height: height, request), on: toSign) }
+
     func publish(_ publication: Publication) { enqueue(.publish(publication), on: toPublish) }
 
     func sendCommitted(from height: UInt64, to node: NodeID) {
@@ -68,20 +72,33 @@ final class GossipClient: Sendable {
         if case .dropped = queue.yield((errand, .now)) { metrics.dropped(errand.name) }
     }
 
-    /// Has signed what is asked, in order, until the task is cancelled.
+    /// Has signed and drawn what is asked, in order, until the task is cancelled.
     ///
-    /// - Parameter answer: hands the core a signature or refusal.
+    /// - Parameter answer: hands the core a signature, refusal or draw.
     func signAll(answer: @Sendable (PlannerEvent.Kind) -> Void) async {
         for await (errand, since) in signing {
-            guard case .sign(let tag, let request) = errand else { continue }
             do {
-                let response: SigningResponse = try await post("/sign", request, since: since).decode()
-                answer(.signed(tag, response.signature))
-            } catch let problem as Problem where (400..<500).contains(problem.status) {
-                answer(.signingRefused(tag, reason: problem.detail))
+                switch errand {
+                case .sign(let tag, let request): answer(try await sign(tag, request, since: since))
+                case .draw(let height, let request):
+                    let response: DrawResponse = try await post("/vrf", request, since: since).decode()
+                    answer(.drawn(height: height, response.proof))
+                case .publish, .sendCommitted: break
+                }
             } catch {
                 drop(errand, error)
             }
+        }
+    }
+
+    private func sign(
+        _ tag: SigningTag, _ request: SigningRequest, since: ContinuousClock.Instant
+    ) async throws -> PlannerEvent.Kind {
+        do {
+            let response: SigningResponse = try await post("/sign", request, since: since).decode()
+            return .signed(tag, response.signature)
+        } catch let problem as Problem where (400..<500).contains(problem.status) {
+            return .signingRefused(tag, reason: problem.detail)
         }
     }
 
@@ -91,7 +108,7 @@ final class GossipClient: Sendable {
         for await (errand, since) in publishing {
             let publication: Publication?
             switch errand {
-            case .sign: publication = nil
+            case .sign, .draw: publication = nil
             case .publish(let given): publication = given
             case .sendCommitted(let from, let node):
                 let blocks = try chain.blocks(

@@ -176,6 +176,7 @@ final class PlannerService: Sendable {
             try store.commit(block)
             metrics.committed(height: block.height, latency: progress.committed(block.height))
         case .sign(let tag, let request): gossip.sign(tag, request)
+        case .draw(let height, let request): gossip.draw(height, request)
         case .publish(let publication): gossip.publish(publication)
         case .sendCommitted(let height, let node): gossip.sendCommitted(from: height, to: node)
         case .setTimer(let timer, let delay):

@@ -14,10 +14,11 @@ import Testing
 
     static let header = BlockHeader(
         genesis: hash, height: 7, builder: node, engine: "raft", term: 3, time: 1_700_000_000_000, parent: hash,
-        parentSignature: signature, body: hash, nextMembers: hash, stateRoot: .zero)
+        parentSignature: signature, body: hash, nextMembers: hash,
+        draw: VRFProof(unchecked: Array(160..<240)), stateRoot: .zero)
 
     @Test func headerIsSpelledOut() {
-        var bytes: [UInt8] = [0, 0, 0, 14] + Array("poise/header/1".utf8)
+        var bytes: [UInt8] = [0, 0, 0, 14] + Array("poise/header/2".utf8)
         bytes += Array(32..<64)
         bytes += [0, 0, 0, 0, 0, 0, 0, 7]
         bytes += Array(0..<32)
@@ -25,6 +26,7 @@ import Testing
         bytes += [0, 0, 0, 0, 0, 0, 0, 3]
         bytes += [0x00, 0x00, 0x01, 0x8B, 0xCF, 0xE5, 0x68, 0x00]
         bytes += Array(32..<64) + Array(64..<128) + Array(32..<64) + Array(32..<64)
+        bytes += Array(160..<240)
         bytes += [UInt8](repeating: 0, count: 32)
         #expect(Self.header.encoded == bytes)
     }
@@ -65,12 +67,12 @@ import Testing
     }
 
     static let vectors = [
-        "e2f2b99e43ed9d2340fa13d1cdafec42931fcc7e37fa557f70e235b28b4e3c59",
+        "2f572f17b48c1dd599211f60719fe2fbf34a4f35841b3ab79a0f3837391b4bf0",
         "cdf609013c9290e2d30e2acecec4c80062048afebee70954fbdf2d674f62f9e8",
         "ada3add9a4fa684ef6df83d175f40ac04371324ba71e50c5bd455f8deb31c952",
         "e9ee86156eeb3e45008ea6c6ddee678ac83a0c04dad6eb3065b5ef5ad3faecfb",
         "f6af35fa31fc7cd1b1b476cc19e8fef23ea277d61b0fdc0cbfea1572cb4a94ff",
-        "0d97c4870a9ee9b178bdb78da5415a2538195d9e465954948db11e8037d69ce5",
+        "7f4e1d08a66bae9c05be45068b15f553132b361efff0200e79de983d97a80ff2",
     ]
 
     /// What one node writes another reads, and nothing else: for random values, cut short, and with bytes left over.

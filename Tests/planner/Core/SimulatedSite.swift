@@ -13,6 +13,9 @@ struct Faults {
     var delay = 20
     /// Per mille of steps in which the node crashes before one of the step's effects.
     var crashes = 0
+    /// Per mille of requests for a draw that gossip loses, and milliseconds it takes for the others at most.
+    var lostDraws = 0
+    var drawDelay = 5
     /// Per mille of leadership changes after which a node believes in a leader of its own.
     var splitElections = 0
 }
@@ -192,6 +195,8 @@ struct SimulatedSite {
         case .persistAgreement(let bytes): nodes[index].disk.agreement = bytes
         case .commit(let block): commit(block, index)
         case .sign(let tag, let request): sign(tag, request, index)
+        case .draw(let height, let request):
+            draw(height, request, index)
         case .publish(let publication): publish(publication, index)
         case .sendCommitted(let from, let to):
             let blocks = nodes[index].disk.blocks.filter { $0.height >= from }
@@ -244,6 +249,13 @@ struct SimulatedSite {
         let signature = nodes[index].key.sign(bytes)
         let event = Happening.event(.signed(tag, signature), node: index, life: nodes[index].life)
         queue.add(event, at: now + Int64(random.next(in: 1...5)))
+    }
+
+    private mutating func draw(_ height: UInt64, _ request: DrawRequest, _ index: Int) {
+        if faults.lostDraws > 0, random.next(in: 1...1_000) <= faults.lostDraws { return }
+        let proof = nodes[index].key.vrf.prove(request.alpha.bytes)
+        let event = Happening.event(.drawn(height: height, proof), node: index, life: nodes[index].life)
+        queue.add(event, at: now + Int64(random.next(in: 1...faults.drawDelay)))
     }
 
     // MARK: Gossip

@@ -68,7 +68,8 @@ struct TestChain {
         let time = state.height == 0 ? 1_700_000_000_000 : state.time + after
         let maker = BlockBuilder(
             parent: state, builder: id(builder),
-            leadership: Leadership(engine: "raft", term: max(1, state.term), leader: id(builder)), time: time)
+            leadership: Leadership(engine: "raft", term: max(1, state.term), leader: id(builder)), time: time,
+            draw: keys[builder].vrf.prove(state.nextDraw.encoded))
         let decoded = transactions.compactMap { message in
             (try? Transaction(encoded: message.payload.bytes)).map { (message, $0) }
         }

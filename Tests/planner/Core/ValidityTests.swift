@@ -46,8 +46,41 @@ import Testing
         #expect(try refusal { header, _ in header.time -= 1_000 } == .timeNotAfterParent)
         #expect(try refusal { header, _ in header.time += 60_000 } == .timeTooFarAhead)
         #expect(try refusal { header, _ in header.body = .zero } == .wrongBodyHash)
+        #expect(try refusal { header, _ in header.draw = Self.bent(header.draw) } == .badDraw)
         #expect(try refusal { header, _ in header.nextMembers = .zero } == .wrongMembersHash)
         #expect(try refusal { header, _ in header.stateRoot = .zero } == .wrongStateRoot)
+    }
+
+    private static func bent(_ proof: VRFProof) -> VRFProof {
+        var bytes = proof.bytes
+        bytes[40] ^= 1
+        return VRFProof(unchecked: bytes)
+    }
+
+    /// A draw is its builder's own, for this height and after these draws.
+    @Test func onlyTheBuildersOwnDrawIsTaken() throws {
+        let chain = try Self.chain()
+        let block = chain.block()
+        let draw = chain.state.nextDraw
+        var (later, elsewhere) = (draw, draw)
+        later.height += 1
+        elsewhere.seed = .zero
+        let proofs = [
+            chain.keys[1].vrf.prove(draw.encoded), chain.keys[0].vrf.prove(later.encoded),
+            chain.keys[0].vrf.prove(elsewhere.encoded), VRFProof(unchecked: [UInt8](repeating: 0xff, count: 80)),
+        ]
+        for proof in proofs {
+            var header = block.header
+            header.draw = proof
+            #expect(refusal(chain.sign(header, block.body, by: 0), chain) == .badDraw)
+        }
+        // From this node's own storage the proof is believed, but what it proves is in the state's root.
+        var header = block.header
+        header.draw = proofs[0]
+        #expect(throws: Refusal.self) {
+            try Validity.check(chain.sign(header, block.body, by: 0), after: chain.state, trusting: true)
+        }
+        #expect(try Validity.check(block, after: chain.state, trusting: true).seed != chain.state.seed)
     }
 
     /// Fields that are free within bounds still are part of the state's root or of the signature.

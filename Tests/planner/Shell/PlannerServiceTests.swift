@@ -167,6 +167,8 @@ import Transport
         _ = try await eventually("the head told again") { upstream.headCount > told ? true : nil }
         head = try await height(client, atLeast: head.height + 3)
         #expect(upstream.head?.genesis == head.genesis && upstream.head?.members.map(\.id) == head.members.map(\.id))
+        #expect(upstream.head?.members.map(\.vrf) == head.members.map(\.vrf))
+        #expect(upstream.head?.epochSeed == Draw.firstSeed(of: head.genesis) && upstream.head?.seed != .zero)
         #expect(bus.conflicts.isEmpty)
         for part in [running, consensus, gossip] { await part.stop() }
     }
