@@ -45,13 +45,15 @@ extension AppRecord {
 
 extension SiteState {
     /// What people call a node.
-    public func name(of node: NodeID) -> String {
+    public func name(of node: NodeID) -> String { member(node)?.name ?? node.short }
+
+    func member(_ node: NodeID) -> Member? {
         var (low, high) = (0, members.count)
         while low < high {
             let middle = (low + high) / 2
             if members[middle].id < node { low = middle + 1 } else { high = middle }
         }
-        return low < members.count && members[low].id == node ? members[low].name : node.short
+        return low < members.count && members[low].id == node ? members[low] : nil
     }
 
     /// Whether a transaction would have an effect now.

@@ -57,8 +57,6 @@ public struct SiteState: Sendable, Equatable {
 
     public var quorum: Quorum { Quorum(members: members.count, rule: .crash) }
 
-    public func member(_ id: NodeID) -> Member? { members.first { $0.id == id } }
-
     /// What the builder of the next block draws for.
     public var nextDraw: Draw { Draw(genesis: genesis, height: height + 1, seed: seed) }
 

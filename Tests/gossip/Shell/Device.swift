@@ -76,6 +76,10 @@ final class Device: Sendable {
         return try await local.response("POST", "/sign", body: try JSON.encode(request))
     }
 
+    func draw(_ alpha: [UInt8]) async throws -> ClientResponse {
+        try await local.response("POST", "/vrf", body: try JSON.encode(DrawRequest(alpha: alpha)))
+    }
+
     /// Asks as another device would.
     func ask(_ method: String, _ path: String, body: [UInt8] = []) async throws -> ClientResponse {
         try await client.send(ClientRequest(method, .tcp(host: "127.0.0.1", port: port), path, body: body))

@@ -164,6 +164,21 @@ import Transport
         #expect(counted == 3)
     }
 
+    /// Also across a power cut, for which nothing has to be kept.
+    @Test func drawsAreAlwaysTheSame() async throws {
+        let device = Device("pi1", port: Ports.take(1)[0])
+        try await device.start()
+        let alpha = Draw.alpha(genesis: .zero, height: 1, seed: .zero)
+        let draw = try await device.draw(alpha).successful().decode(DrawResponse.self)
+        #expect(draw.key.output(of: draw.proof, for: alpha) != nil)
+        #expect(try await device.node().vrf == draw.key)
+        device.kill()
+        try await device.start()
+        #expect(try await device.draw(alpha).successful().decode(DrawResponse.self) == draw)
+        #expect(try await device.draw(alpha + [0]).status == 400)
+        #expect(try await device.draw([UInt8](repeating: 0, count: 4_096)).status == 413)
+    }
+
     /// Also across a power cut: what was signed is on the disk before the signature leaves.
     @Test func aConflictingVoteIsNotSigned() async throws {
         let device = Device("pi1", port: Ports.take(1)[0])
