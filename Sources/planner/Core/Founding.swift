@@ -86,7 +86,7 @@ struct Founding: Sendable {
             return false
         }
         guard genesis.site == site, genesis.parameters == parameters, genesis.members.count == expect,
-            genesis.members.contains(member), adoptable(genesis.members), genesis.members.allSatisfy(agreesWithReport)
+            adoptable(genesis.members), genesis.members.allSatisfy(agreesWithReport)
         else { return false }
         settle(on: genesis)
         return true
