@@ -39,6 +39,16 @@ unit: prerequisites ## Unit tests and architecture rules
 simulation: prerequisites ## Whole sites of simulated nodes under faults
 	@scripts/test simulation
 
+.PHONY: simulate
+simulate: build ## A suite on simulated networks: SUITE=elections SEEDS=1000 FROM=0 [ENGINE=raft] [VERBOSE=1]
+	@$(if $(filter elections mutants,$(SUITE)),,echo "SUITE=$(SUITE): there are elections and mutants" >&2; exit 2)
+	@.build/release/simulate $(SUITE) --seeds $(or $(SEEDS),1000) --from $(or $(FROM),0) \
+		$(if $(ENGINE),--engine $(ENGINE)) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(VERBOSE),--verbose)
+
+.PHONY: transcripts
+transcripts: build ## Write docs/elections/*.txt anew: what nodes say to each other while they elect
+	@.build/release/simulate transcripts docs/elections
+
 .PHONY: end-to-end
 end-to-end: ## The site on emulated devices with real engines
 	@scripts/test lab end-to-end
@@ -50,6 +60,10 @@ figure: build ## Compute the evaluation in docs/evaluation.md and its figures ag
 .PHONY: bench
 bench: bench-plan images ## How long a plan takes, downtime of a live move, and what the services cost
 	@scripts/bench
+
+.PHONY: bench-elections
+bench-elections: build ## What each way to elect costs, and how soon it has a new leader; raft beside etcd's own
+	@.build/release/simulate figures
 
 .PHONY: bench-plan
 bench-plan: build ## How long a plan takes, for sites of 100 to 10,000 nodes

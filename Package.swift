@@ -24,10 +24,10 @@ func shell(_ service: String, core: String, _ more: [Target.Dependency] = []) ->
 }
 
 /// Tests of a service, of both its halves.
-func tests(_ service: String, _ name: String, core: String) -> Target {
+func tests(_ service: String, _ name: String, core: String, _ more: [Target.Dependency] = []) -> Target {
     .testTarget(
-        name: name, dependencies: [shared, .target(name: core), .target(name: service)], path: "Tests/\(service)",
-        swiftSettings: strict)
+        name: name, dependencies: [shared, .target(name: core), .target(name: service)] + more,
+        path: "Tests/\(service)", swiftSettings: strict)
 }
 
 let package = Package(
@@ -47,7 +47,7 @@ let package = Package(
         shell("migrator", core: "MigratorCore"),
         tests("monitor", "MonitorTests", core: "MonitorCore"),
         tests("gossip", "GossipTests", core: "GossipCore"),
-        tests("consensus", "ConsensusTests", core: "ConsensusCore"),
+        tests("consensus", "ConsensusTests", core: "ConsensusCore", ["ElectionSimulation"]),
         tests("planner", "PlannerTests", core: "PlannerCore"),
         tests("migrator", "MigratorTests", core: "MigratorCore"),
         .testTarget(name: "SharedTests", dependencies: [shared], path: "Tests/Shared", swiftSettings: strict),
@@ -57,7 +57,13 @@ let package = Package(
             dependencies: [shared, "MonitorCore", "GossipCore", "ConsensusCore", "PlannerCore", "MigratorCore"],
             path: "Tests/Simulation", swiftSettings: strict),
         .testTarget(
-            name: "SimulationTests", dependencies: ["Simulation"], path: "Tests/SimulationTests",
+            name: "SimulationTests", dependencies: ["Simulation", "ConsensusCore"], path: "Tests/SimulationTests",
+            swiftSettings: strict),
+        .target(
+            name: "ElectionSimulation", dependencies: [shared, "ConsensusCore"], path: "Tests/ElectionSimulation",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "simulate", dependencies: [shared, "ConsensusCore", "ElectionSimulation"], path: "Tests/Simulate",
             swiftSettings: strict),
         .executableTarget(
             name: "plan-benchmark", dependencies: ["PlannerCore"], path: "Tests/Benchmarks", swiftSettings: strict),

@@ -36,6 +36,7 @@ import Testing
         case .invalidRequest: "invalid"
         case .unreachable: "unreachable"
         case .timedOut: "timed out"
+        case .untrusted: "untrusted"
         case .broken: "broken"
         case .responseTooLarge: "too large"
         case nil: "other"

@@ -29,7 +29,7 @@ import Transport
         #expect(
             try returns(
                 SiteHead(
-                    genesis: some.digest(), site: some.digest(), height: some.number(), term: some.number(),
+                    genesis: some.digest(), site: some.digest(), height: some.number(), membersSince: some.number(),
                     seed: some.digest(),
                     epochSeed: some.digest(),
                     members: some.list(4) {

@@ -25,7 +25,7 @@ final class ConsensusProcess: SimulatedProcess {
         guard device.gossip.isUp else { return later(time.draw(50...500)) { [self] in identify() } }
         let configuration = ElectionConfiguration(own: device.id, seed: time.seed(), heartbeat: 500, timeout: 1_500)
         do {
-            let election = try RaftElection(configuration, stored: device.disk.election)
+            let election = try site.engine.init(configuration, stored: device.disk.election)
             machine = ConsensusMachine(own: device.id, election: election)
         } catch {
             return site.judge.accuse("\(device.name): consensus can't read what it stored: \(error)")
@@ -77,10 +77,22 @@ final class ConsensusProcess: SimulatedProcess {
             case .cancelTimer(let timer): disarm(timer)
             case .leadership(let leadership):
                 if leadership.leader == device.id { site.note(device, "leads in term \(leadership.term)") }
-                site.judge.led(leadership, says: device)
+                if let head = machine?.head { site.judge.led(leadership, says: device, at: head) }
                 announce()
+            case .ask(let question): ask(question)
             case .count, .log: break
             }
+        }
+    }
+
+    /// There is no etcd in a simulated site.
+    private func ask(_ question: ElectionQuestion) {
+        guard case .draw(let alpha) = question else { return later(1) { [self] in step(.answer(question, nil)) } }
+        device.gossip.request({ .draw($0, DrawRequest(alpha: alpha)) }) { [self, life] answer in
+            guard self.life == life else { return }
+            var proof: ElectionAnswer?
+            if case .drawn(let response) = answer { proof = .drawn(response.proof) }
+            later(0) { [self] in step(.answer(question, proof)) }
         }
     }
 }

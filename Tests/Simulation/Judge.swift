@@ -1,3 +1,4 @@
+import ConsensusCore
 import Contracts
 import MigratorCore
 import PlannerCore
@@ -33,10 +34,13 @@ final class Judge {
 
     // MARK: - The chain
 
-    /// At most one leader a term.
-    func led(_ leadership: Leadership, says device: SimulatedDevice) {
+    /// At most one leader a term, and none without what shows it.
+    func led(_ leadership: Leadership, says device: SimulatedDevice, at head: SiteHead) {
         guard let leader = leadership.leader else { return }
-        if let winner = winners[leadership.term], winner != leader {
+        if let flaw = site.engine.flaw(of: leadership, at: head, .real) {
+            accuse("\(device.name) acknowledges \(site.name(leader)) in term \(leadership.term), but \(flaw)")
+        }
+        if site.engine.guarantee.oneLeaderATerm, let winner = winners[leadership.term], winner != leader {
             accuse("term \(leadership.term) has two leaders, \(site.name(winner)) and \(site.name(leader))")
         }
         winners[leadership.term] = leader

@@ -1,3 +1,4 @@
+public import ConsensusCore
 import Contracts
 import PlannerCore
 
@@ -18,6 +19,8 @@ public final class SimulatedSite {
         public var hasFaults = true
         public var mutant: Mutant?
         public var isTranscribed = false
+        /// How its nodes elect; nil: the seed decides.
+        public var engine: (any Election.Type)?
 
         public init() {}
     }
@@ -54,11 +57,16 @@ public final class SimulatedSite {
     /// When the last fault that nobody planned is over.
     private var ambushEnd: Int64 = 0
     private let options: Options
+    let engine: any Election.Type
     var mutant: Mutant? { options.mutant }
     private var transcript: [String] = []
 
     public init(seed: UInt64, options: Options = Options()) {
         self.options = options
+        let engines: [any Election.Type] = [
+            RaftElection.self, PaxosElection.self, PoetElection.self, RotationElection.self,
+        ]
+        engine = options.engine ?? engines[Int(seed % UInt64(engines.count))]
         time = Timeline(seed: seed)
         network = SimulatedNetwork(time: time, weather: options.hasFaults ? .init() : .init(loss: 0, duplication: 0))
         plan = options.hasFaults ? FaultPlan(drawing: time, devices: options.devices) : .none

@@ -1,3 +1,4 @@
+import ConsensusCore
 import FoundationEssentials
 import Simulation
 import Testing
@@ -45,6 +46,7 @@ struct SiteSimulationTests {
         for seed in 1...UInt64(3) {
             var options = SimulatedSite.Options()
             options.hasFaults = false
+            options.engine = RaftElection.self
             let outcome = SimulatedSite(seed: seed, options: options).run()
             #expect(outcome.violations.isEmpty, "seed \(seed): \(outcome.violations)")
             #expect(outcome.terms == 1, "seed \(seed): \(outcome.terms) terms")

@@ -29,8 +29,8 @@ public struct SiteHead: Codable, Hashable, Sendable {
     public var site: Digest
     /// The last committed height.
     public var height: UInt64
-    /// The last block's term; later leaders have no lower one.
-    public var term: UInt64
+    /// The height of the block that last changed who is a member; 0 while the founders are. Below 2³².
+    public var membersSince: UInt64
     /// What the chain's builders have drawn together up to this block: nobody could choose it.
     public var seed: Digest
     /// ``seed`` as it was at the start of the running epoch.
@@ -39,12 +39,13 @@ public struct SiteHead: Codable, Hashable, Sendable {
     public var members: [Voter]
 
     public init(
-        genesis: Digest, site: Digest, height: UInt64, term: UInt64, seed: Digest, epochSeed: Digest, members: [Voter]
+        genesis: Digest, site: Digest, height: UInt64, membersSince: UInt64 = 0, seed: Digest, epochSeed: Digest,
+        members: [Voter]
     ) {
         self.genesis = genesis
         self.site = site
         self.height = height
-        self.term = term
+        self.membersSince = membersSince
         self.seed = seed
         self.epochSeed = epochSeed
         self.members = members

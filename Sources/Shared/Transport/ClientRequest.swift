@@ -4,6 +4,8 @@ import Contracts
 public struct ClientRequest: Sendable {
     public var method: String
     public var endpoint: Endpoint
+    /// For ``Endpoint/https(host:port:)``.
+    public var tls = TLSFiles()
     /// With its query, percent-encoded.
     public var path: String
     public var headers: [(name: String, value: String)]
@@ -27,6 +29,22 @@ public struct ClientRequest: Sendable {
         self.timeout = timeout
         self.stall = stall
         self.responseLimit = responseLimit
+    }
+}
+
+/// By which files the two sides of a TLS connection know each other, each by its path and in PEM. They are read anew for
+/// each connection, so that a certificate can be replaced while the process runs.
+public struct TLSFiles: Hashable, Sendable {
+    /// The authorities whose certificates are believed; nil for those that the system trusts.
+    public var authorities: String?
+    /// This side's certificate, with those between it and the authority, and its key; nil to show none.
+    public var certificate: String?
+    public var key: String?
+
+    public init(authorities: String? = nil, certificate: String? = nil, key: String? = nil) {
+        self.authorities = authorities
+        self.certificate = certificate
+        self.key = key
     }
 }
 
@@ -71,6 +89,8 @@ public enum HTTPClientError: Error, CustomStringConvertible {
     case invalidRequest(String)
     case unreachable(Endpoint, String)
     case timedOut(Endpoint)
+    /// No TLS connection came about that both sides trust.
+    case untrusted(Endpoint, String)
     /// The connection broke, or the other side doesn't speak HTTP.
     case broken(Endpoint, String)
     case responseTooLarge(Endpoint, limit: Int)
@@ -80,6 +100,7 @@ public enum HTTPClientError: Error, CustomStringConvertible {
         case .invalidRequest(let why): why
         case .unreachable(let endpoint, let why): "can't reach \(endpoint): \(why)"
         case .timedOut(let endpoint): "\(endpoint) did not answer in time"
+        case .untrusted(let endpoint, let why): "no trusted connection to \(endpoint): \(why)"
         case .broken(let endpoint, let why): "the exchange with \(endpoint) broke off: \(why)"
         case .responseTooLarge(let endpoint, let limit): "\(endpoint) answered with more than \(limit) bytes"
         }

@@ -30,7 +30,11 @@ private final class CurlThread: @unchecked Sendable {
 
     /// Connections to one server at most; further transfers wait for one to be free.
     private static let connectionsPerServer = 128
-    private static let ready = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+    private static let ready = {
+        // Told to leave signals alone, libcurl doesn't keep a TLS library's writes to a closed connection from raising one.
+        signal(SIGPIPE, SIG_IGN)
+        return curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+    }()
 
     private let multi: UnsafeMutableRawPointer
     private let inbox = Mutex(Inbox())
@@ -149,12 +153,17 @@ private final class CurlThread: @unchecked Sendable {
     private static func error(_ code: CURLcode, _ transfer: Transfer) -> HTTPClientError {
         var system = 0
         poise_curl_get_long(transfer.easy, CURLINFO_OS_ERRNO, &system)
-        let words = String(cString: curl_easy_strerror(code))
+        var words = String(cString: curl_easy_strerror(code))
+        // Only of TLS it says more than the code does.
+        if case .https = transfer.endpoint, transfer.errorText[0] != 0 { words = String(cString: transfer.errorText) }
         switch code {
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST:
             return .unreachable(
                 transfer.endpoint, system == 0 ? words : String(cString: strerror(Int32(truncatingIfNeeded: system))))
         case CURLE_OPERATION_TIMEDOUT: return .timedOut(transfer.endpoint)
+        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE,
+            CURLE_SSL_ISSUER_ERROR, CURLE_SSL_CIPHER:
+            return .untrusted(transfer.endpoint, words)
         default: return .broken(transfer.endpoint, words)
         }
     }

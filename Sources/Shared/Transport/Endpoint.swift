@@ -5,6 +5,9 @@ public enum Endpoint: Hashable, Sendable, CustomStringConvertible {
     /// A Unix socket's path, 107 bytes at most.
     case unix(String)
     case tcp(host: String, port: Int)
+    /// HTTP over TLS. Who answers must show a certificate of this host from an authority that is trusted
+    /// (``ClientRequest/tls``); there is no way to do without.
+    case https(host: String, port: Int)
 
     /// Reads `host`, `host:port` or `[IPv6]:port`.
     ///
@@ -49,10 +52,15 @@ public enum Endpoint: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    private static func authority(_ host: String, _ port: Int) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+
     public var description: String {
         switch self {
         case .unix(let path): path
-        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .tcp(let host, let port): Self.authority(host, port)
+        case .https(let host, let port): "https://" + Self.authority(host, port)
         }
     }
 }

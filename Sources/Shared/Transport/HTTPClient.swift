@@ -2,7 +2,7 @@ import CCurl
 import CCurlOptions
 import Contracts
 
-/// An HTTP/1.1 client on libcurl, for Unix sockets and TCP. Connections are kept and used again.
+/// An HTTP/1.1 client on libcurl, for Unix sockets, TCP and TLS. Connections are kept and used again.
 ///
 /// Every transfer is bounded in time or watched for stalls, and in memory: bodies flow with back-pressure both ways.
 /// Cancelling the task that waits ends the transfer.
@@ -130,16 +130,7 @@ public final class HTTPClient: Sendable {
 
     private static func configure(_ transfer: Transfer, _ request: ClientRequest, uploading: Bool) {
         let easy = transfer.easy
-        switch request.endpoint {
-        case .unix(let path):
-            poise_curl_set_text(easy, CURLOPT_UNIX_SOCKET_PATH, path)
-            poise_curl_set_text(easy, CURLOPT_URL, "http://poise" + request.path)
-        case .tcp:
-            poise_curl_set_text(easy, CURLOPT_URL, "http://\(request.endpoint)" + request.path)
-        }
-        // A proxy from the environment must never see the site's traffic.
-        poise_curl_set_text(easy, CURLOPT_PROXY, "")
-        poise_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, "http")
+        address(transfer, request)
         poise_curl_set_long(easy, CURLOPT_NOSIGNAL, 1)
         poise_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         poise_curl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, 3_000)
@@ -158,12 +149,41 @@ public final class HTTPClient: Sendable {
         poise_curl_set_list(easy, CURLOPT_HTTPHEADER, transfer.headerList)
         // The loop holds the transfer for as long as libcurl may call back, so the pointer needs no count of its own.
         let context = Unmanaged.passUnretained(transfer).toOpaque()
+        poise_curl_set_pointer(easy, CURLOPT_ERRORBUFFER, transfer.errorText)
         poise_curl_set_pointer(easy, CURLOPT_HEADERDATA, context)
         poise_curl_set_pointer(easy, CURLOPT_WRITEDATA, context)
         poise_curl_set_pointer(easy, CURLOPT_READDATA, context)
         poise_curl_set_receiver(easy, CURLOPT_HEADERFUNCTION, onHeader)
         poise_curl_set_receiver(easy, CURLOPT_WRITEFUNCTION, onBody)
         poise_curl_set_sender(easy, onSend)
+    }
+
+    private static func address(_ transfer: Transfer, _ request: ClientRequest) {
+        let easy = transfer.easy
+        switch request.endpoint {
+        case .unix(let path):
+            poise_curl_set_text(easy, CURLOPT_UNIX_SOCKET_PATH, path)
+            poise_curl_set_text(easy, CURLOPT_URL, "http://poise" + request.path)
+            poise_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, "http")
+        case .tcp:
+            poise_curl_set_text(easy, CURLOPT_URL, "http://\(request.endpoint)" + request.path)
+            poise_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, "http")
+        case .https:
+            poise_curl_set_text(easy, CURLOPT_URL, "\(request.endpoint)" + request.path)
+            poise_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, "https")
+            poise_curl_set_long(easy, CURLOPT_SSL_VERIFYPEER, 1)
+            poise_curl_set_long(easy, CURLOPT_SSL_VERIFYHOST, 2)
+            poise_curl_set_long(easy, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+            if let path = request.tls.authorities {
+                poise_curl_set_text(easy, CURLOPT_CAINFO, path)
+                // Whoever names authorities means these alone.
+                poise_curl_set_text(easy, CURLOPT_CAPATH, nil)
+            }
+            if let path = request.tls.certificate { poise_curl_set_text(easy, CURLOPT_SSLCERT, path) }
+            if let path = request.tls.key { poise_curl_set_text(easy, CURLOPT_SSLKEY, path) }
+        }
+        // A proxy from the environment must never see the site's traffic.
+        poise_curl_set_text(easy, CURLOPT_PROXY, "")
     }
 
     private static func setBody(_ transfer: Transfer, _ request: ClientRequest, uploading: Bool) {

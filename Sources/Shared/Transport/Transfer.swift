@@ -36,6 +36,8 @@ final class Transfer: @unchecked Sendable {
     /// libcurl's handle. Used by the loop's thread alone once the transfer has been added to it.
     let easy: UnsafeMutableRawPointer
     var headerList: UnsafeMutablePointer<curl_slist>?
+    /// Where libcurl says in words what went wrong.
+    let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     /// Milliseconds for which no byte may flow; nil for ever.
     private let stallLimit: Int64?
     private let state = Mutex(State())
@@ -44,11 +46,13 @@ final class Transfer: @unchecked Sendable {
         self.endpoint = endpoint
         self.easy = easy
         self.stallLimit = stallLimit
+        errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
     }
 
     deinit {
         curl_slist_free_all(headerList)
         curl_easy_cleanup(easy)
+        errorText.deallocate()
     }
 
     // MARK: The task's side

@@ -7,9 +7,11 @@ public struct ConsensusEvent: Sendable {
         case head(SiteHead)
         /// From gossip, which has checked its signature and sequence; this node's own included.
         case message(SignedMessage)
-        case timer(ElectionTimer)
+        case timer(ConsensusTimer)
         /// From planner.
         case blame(Blame)
+        /// What a question came to; nil if no answer was to be had.
+        case answer(ElectionQuestion, ElectionAnswer?)
     }
 
     public var now: Int64
@@ -21,6 +23,12 @@ public struct ConsensusEvent: Sendable {
     }
 }
 
+public enum ConsensusTimer: Hashable, Sendable {
+    case election(ElectionTimer)
+    /// Time to tell the others by which engine this node elects.
+    case introduction
+}
+
 /// What the shell must do, in the order given. ``persist(_:)`` is durable before the next effect starts.
 public enum ConsensusEffect: Hashable, Sendable {
     /// Replace the stored state of the election.
@@ -28,8 +36,10 @@ public enum ConsensusEffect: Hashable, Sendable {
     /// Have gossip sign and send. It may fail and is then not tried again: the election's own timers retry.
     case publish(Publication)
     /// (Re)arm a timer; it comes back as ``ConsensusEvent/Kind/timer(_:)``.
-    case setTimer(ElectionTimer, afterMilliseconds: Int64)
-    case cancelTimer(ElectionTimer)
+    case setTimer(ConsensusTimer, afterMilliseconds: Int64)
+    case cancelTimer(ConsensusTimer)
+    /// Comes back as ``ConsensusEvent/Kind/answer(_:_:)``.
+    case ask(ElectionQuestion)
     /// Tell whoever follows `GET /leadership`.
     case leadership(Leadership)
     case count(ElectionCount)

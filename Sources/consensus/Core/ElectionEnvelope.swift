@@ -1,10 +1,11 @@
 public import Contracts
 
 /// The payload of a message of kind `election`: an engine's own message, with the site and the engine it is for.
+/// An empty one tells by which engine its sender elects.
 public struct ElectionEnvelope: ByteCodable, Hashable {
     static let domain = "poise/election/1"
-    /// Bytes of an engine's message at most.
-    public static let bodyLimit = 4_096
+    /// Bytes of an engine's message at most: a certificate, and what stands before it.
+    public static let bodyLimit = Leadership.certificateLimit + 256
 
     public var genesis: Digest
     public var engine: String

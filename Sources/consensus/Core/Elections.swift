@@ -1,7 +1,7 @@
 /// Every way to elect that a site can choose (setting `election`).
 public enum Elections {
     private static let engines: [any Election.Type] = [
-        RaftElection.self
+        RaftElection.self, PaxosElection.self, PoetElection.self, RotationElection.self, EtcdElection.self,
     ]
 
     public static var names: [String] { engines.map { $0.name } }

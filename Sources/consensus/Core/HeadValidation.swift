@@ -10,6 +10,9 @@ extension SiteHead {
             return "\"members\" has \(members.count) entries; at most \(Genesis.memberLimit) are allowed"
         }
         if height > Self.heightLimit { return "\"height\" is \(height); at most \(Self.heightLimit) is allowed" }
+        if membersSince > min(height, Self.membersSinceLimit) {
+            return "\"membersSince\" is \(membersSince); at most \"height\" and \(Self.membersSinceLimit) are allowed"
+        }
         for (a, b) in zip(members, members.dropFirst()) where a.id >= b.id {
             return "\"members\" must ascend, each once; \(b.id) comes after \(a.id)"
         }

@@ -32,6 +32,13 @@ struct ConsensusMetrics: Sendable {
         ).increment()
     }
 
+    func storeCall(_ call: String, outcome: String) {
+        metrics.counter(
+            "poise_consensus_store_calls_total", help: "Calls to the site's etcd.",
+            labels: ["call": call, "outcome": outcome]
+        ).increment()
+    }
+
     func show(_ leadership: Leadership, own: NodeID) {
         metrics.gauge("poise_consensus_term", help: "The newest term that this node knows of.")
             .set(Double(leadership.term))

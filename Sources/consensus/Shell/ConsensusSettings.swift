@@ -16,6 +16,8 @@ struct ConsensusOptions: ParsableArguments {
             (POISE_ELECTION_TIMEOUT_MS; default 1000).
             """)
     var electionTimeoutMs: Int?
+
+    @OptionGroup var etcd: EtcdOptions
 }
 
 /// The settings of a running consensus, checked.
@@ -25,6 +27,8 @@ struct ConsensusSettings: Sendable {
     var heartbeat: Int64
     /// Milliseconds, the least.
     var timeout: Int64
+    /// Only with the engine that needs one.
+    var etcd: EtcdSettings?
 
     /// - Throws: `SettingError`.
     init(_ options: ConsensusOptions, _ settings: Settings) throws {
@@ -42,5 +46,6 @@ struct ConsensusSettings: Sendable {
         }
         self.heartbeat = Int64(heartbeat)
         self.timeout = Int64(timeout)
+        etcd = engine == EtcdElection.self ? try EtcdSettings(options.etcd, settings) : nil
     }
 }

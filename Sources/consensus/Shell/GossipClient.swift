@@ -71,6 +71,18 @@ final class GossipClient: Sendable {
         if reason == nil, before != nil { log.info("gossip answers again") }
     }
 
+    /// This node's draw for `alpha`; nil if gossip doesn't give it in time.
+    func draw(_ alpha: [UInt8]) async -> VRFProof? {
+        do {
+            let request = ClientRequest("POST", gossip, "/vrf", timeout: .milliseconds(patience))
+            let response = try await client.send(request, json: DrawRequest(alpha: alpha)).successful()
+            return try response.decode(DrawResponse.self).proof
+        } catch {
+            note("\(error)")
+            return nil
+        }
+    }
+
     /// Asks until gossip answers which node this is.
     func node() async throws -> NodeID {
         struct Node: Decodable { var id: NodeID }

@@ -20,8 +20,9 @@ final class Participant: Sendable {
     private let settings: ConsensusSettings
     private let store: ElectionStore
     private let gossip: GossipClient
+    private let questions: Questions
     private let metrics: ConsensusMetrics
-    private let timers = Timers<ElectionTimer>()
+    private let timers = Timers<ConsensusTimer>()
     private let phase = Mutex(Phase.nameless(nil))
     /// The newest word on who leads, and since when nobody does. Changed together with what listeners are sent.
     private let newest = Mutex<(leadership: Leadership?, leaderlessSince: Int64?)>((nil, nil))
@@ -29,10 +30,14 @@ final class Participant: Sendable {
     private let log = Logger(label: "consensus")
 
     /// - Throws: what the store throws, so that a damaged file is known at the start.
-    init(settings: ConsensusSettings, store: ElectionStore, gossip: GossipClient, metrics: ConsensusMetrics) throws {
+    init(
+        settings: ConsensusSettings, store: ElectionStore, gossip: GossipClient, questions: Questions,
+        metrics: ConsensusMetrics
+    ) throws {
         self.settings = settings
         self.store = store
         self.gossip = gossip
+        self.questions = questions
         self.metrics = metrics
         _ = try store.restore(settings.engine, configuration(own: NodeID(unchecked: Digest.zero.bytes)))
     }
@@ -58,6 +63,7 @@ final class Participant: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await loop.run() }
             group.addTask { [self] in try await feed.follow { send(.message($0), to: loop) } }
+            group.addTask { [self] in await questions.answerAll { [self] in send(.answer($0, $1), to: loop) } }
             group.addTask { [self] in try await watchIdentity(own) }
             try await group.next()
             group.cancelAll()
@@ -84,6 +90,7 @@ final class Participant: Sendable {
         case .setTimer(let timer, let delay):
             timers.arm(timer, after: .milliseconds(delay)) { [self] in send(.timer(timer), to: loop) }
         case .cancelTimer(let timer): timers.cancel(timer)
+        case .ask(let question): questions.ask(question)
         case .leadership(let leadership): announce(leadership, own: own)
         case .count(let count): metrics.count(count)
         case .log(let level, let text): log.log(level: level.loggerLevel, "\(text)")
@@ -98,7 +105,9 @@ final class Participant: Sendable {
         }
         metrics.show(leadership, own: own)
         let who = leadership.leader.map { $0 == own ? "this node" : $0.short } ?? "nobody"
-        log.info("term \(leadership.term): \(who) leads")
+        // Where every height has a leader of its own, that is no news.
+        let isNews = [.votes, .lookedUp].contains(settings.engine.guarantee.proof)
+        log.log(level: isNews ? .info : .debug, "term \(leadership.term): \(who) leads")
     }
 
     // MARK: - For the routes
@@ -138,7 +147,7 @@ final class Participant: Sendable {
         let view = await loop.read { machine in
             (
                 head: machine.head, leadership: machine.leadership, progress: machine.election.progress,
-                heard: machine.heardMembers(within: Self.calm, now: now)
+                heard: machine.heardMembers(within: Self.calm, now: now), others: machine.otherEngines
             )
         }
         guard let head = view.head else {
@@ -148,9 +157,17 @@ final class Participant: Sendable {
             ]
         }
         return [
-            "gossip": gossipCheck, "planner": HealthCheck(.pass),
+            "gossip": gossipCheck, "planner": HealthCheck(.pass), "engine": engineCheck(view.others),
             "leader": leaderCheck(head, view.leadership, view.progress, heard: view.heard, now: now),
         ]
+    }
+
+    private func engineCheck(_ others: [NodeID: String]) -> HealthCheck {
+        let name = settings.engine.name
+        guard !others.isEmpty else { return HealthCheck(.pass, name) }
+        let list = others.sorted { $0.key < $1.key }.map { "\($0.key.short) by \($0.value)" }.joined(separator: ", ")
+        return HealthCheck(
+            .warn, "this node elects by \(name), but \(list): set POISE_ELECTION alike on all devices and restart them")
     }
 
     private func leaderCheck(

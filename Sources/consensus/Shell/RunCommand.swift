@@ -30,11 +30,16 @@ struct RunCommand: AsyncParsableCommand {
         let gossip = GossipClient(
             client: client, runDirectory: runDirectory, metrics: metrics, patience: settings.timeout)
         let feed = GossipFeed(client: client, runDirectory: runDirectory)
-        let participant = try Participant(settings: settings, store: store, gossip: gossip, metrics: metrics)
+        let etcd = settings.etcd.map {
+            EtcdClient(client: client, settings: $0, metrics: metrics, timeout: settings.timeout)
+        }
+        let participant = try Participant(
+            settings: settings, store: store, gossip: gossip, questions: Questions(gossip: gossip, etcd: etcd),
+            metrics: metrics)
         let host = ServiceHost(
             service: "consensus", runDirectory: runDirectory, openapi: PackageResources.openapi_yaml,
             metrics: metrics.metrics
-        ) { await participant.health(gossip: feed.check) }
+        ) { await participant.health(gossip: feed.check).merging(etcd.map { ["etcd": $0.check] } ?? [:]) { $1 } }
         ConsensusRoutes(participant: participant, metrics: metrics).add(to: host.router)
         try await host.run(tasks: [
             ServiceTask("sending to gossip") { await gossip.publishAll() },

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ConsensusCore
 import Contracts
 import Runtime
 import Transport
@@ -36,9 +37,27 @@ struct LeaderCommand: AsyncParsableCommand {
         let leader = leadership.leader.map { id in names[id].map { "\($0) (\(id.short))" } ?? id.description }
         print(
             Table(
-                ["ENGINE", "TERM", "LEADER"],
-                [[leadership.engine, String(leadership.term), leader ?? "none: see `consensus health`"]]
+                ["ENGINE", "TERM", "LEADER", "SHOWN BY"],
+                [
+                    [
+                        leadership.engine, String(leadership.term), leader ?? "none: see `consensus health`",
+                        leader == nil ? "" : Self.proof(leadership),
+                    ]
+                ]
             ).text)
+    }
+
+    private static func proof(_ leadership: Leadership) -> String {
+        switch (try? Elections.named(leadership.engine))?.guarantee.proof {
+        case .votes:
+            (try? QuorumCertificate(encoded: leadership.certificate?.bytes ?? [])).map {
+                "\($0.voices.count) signed votes"
+            } ?? ""
+        case .draw: "its draw"
+        case .computed: "the chain alone"
+        case .lookedUp: "etcd"
+        case nil: ""
+        }
     }
 
     /// What gossip calls the nodes; without gossip they have no names, and the answer is good all the same.

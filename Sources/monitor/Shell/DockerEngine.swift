@@ -106,7 +106,7 @@ struct EngineFailure: Error, CustomStringConvertible {
         switch error {
         case let error as HTTPClientError:
             switch error {
-            case .unreachable, .invalidRequest:
+            case .unreachable, .invalidRequest, .untrusted:
                 fault = .unreachable
                 description = "\(error); is Docker running, and is its socket \(socket) (POISE_DOCKER_SOCKET)?"
             case .broken:

@@ -156,7 +156,7 @@ public struct PlannerMachine: StateMachine {
         effects.append(
             .head(
                 SiteHead(
-                    genesis: state.genesis, site: state.site, height: state.height, term: state.term, seed: state.seed,
+                    genesis: state.genesis, site: state.site, height: state.height, seed: state.seed,
                     epochSeed: state.epochSeed, members: voters)))
     }
 

@@ -27,7 +27,10 @@ struct ConsensusSettingsTests {
     }
 
     @Test(arguments: [
-        (["POISE_ELECTION": "dice"], "POISE_ELECTION: there is no election called \"dice\"; there is: raft"),
+        (
+            ["POISE_ELECTION": "dice"],
+            "POISE_ELECTION: there is no election called \"dice\"; there is: \(Elections.names.joined(separator: ", "))"
+        ),
         (
             ["POISE_HEARTBEAT_MS": "5"],
             "POISE_HEARTBEAT_MS is \"5\": allowed are whole numbers from 10 to 60000"

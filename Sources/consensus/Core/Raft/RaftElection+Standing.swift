@@ -28,40 +28,38 @@ extension RaftElection {
         leader = nil
         role = .preCandidate(grants: [own])
         armElectionTimer(now: now)
-        guard record.term < Self.termLimit else {
-            effects.append(.log(.warning, "the terms are used up; no election is possible"))
+        guard let head, record.term < head.termCeiling else {
+            effects.append(.log(.warning, "the terms are used up; no election before the members change"))
             return
         }
-        send(.preVoteRequest(term: record.term + 1, height: head?.height ?? 0))
+        send(.preVoteRequest(term: record.term + 1, height: head.height))
         if isQuorum([own]) { stand(now: now) }
     }
 
+    /// Its own vote comes back through gossip, signed, and counts from then on.
     private mutating func stand(now: Int64) {
-        record.term += 1
-        record.vote = own
-        winner = nil
-        blamed = []
-        effects.append(.persist(record.encoded))
+        guard let head else { return }
+        enter(record.term + 1, vote: own)
         effects.append(.count(.stood))
-        role = .candidate(votes: [own])
+        role = .candidate(votes: [:], height: head.height)
         armElectionTimer(now: now)
-        send(.voteRequest(term: record.term, height: head?.height ?? 0))
-        if isQuorum([own]) { lead(now: now) }
+        send(.vote(term: record.term, candidate: own, height: head.height))
     }
 
-    private mutating func lead(now: Int64) {
+    private mutating func lead(by certificate: [UInt8], now: Int64) {
         role = .leader(heard: [], beats: 0)
         winner = own
         leader = own
+        self.certificate = certificate
         leaderHeard = now
         failures = 0
         effects.append(.cancelTimer(Self.electionTimer))
         effects.append(.log(.notice, "leading in term \(record.term)"))
-        beat()
+        beat(.proof(certificate))
     }
 
-    private mutating func beat() {
-        send(.heartbeat(term: record.term))
+    private mutating func beat(_ message: RaftMessage) {
+        send(message)
         effects.append(.setTimer(Self.heartbeatTimer, afterMilliseconds: heartbeat))
     }
 
@@ -77,7 +75,7 @@ extension RaftElection {
             effects.append(.log(.notice, "only \(heard.count) others acknowledge term \(record.term); stepping down"))
             return follow(nil, now: now)
         }
-        beat()
+        beat(.heartbeat(term: record.term))
     }
 
     // MARK: - Answers
@@ -92,21 +90,31 @@ extension RaftElection {
         if isQuorum(grants) { stand(now: now) }
     }
 
-    mutating func voteReply(from voter: NodeID, term: UInt64, granted: Bool, now: Int64) {
-        if term > record.term { return advance(to: term, now: now) }
-        guard case .candidate(var votes) = role, term == record.term else { return }
-        answered = true
-        guard granted else { return }
-        votes.insert(voter)
-        role = .candidate(votes: votes)
-        if isQuorum(votes) { lead(now: now) }
+    /// A vote for this node, its own included.
+    mutating func count(_ voice: QuorumCertificate.Voice, term: UInt64, height: UInt64, now: Int64) {
+        guard case .candidate(var votes, height) = role, term == record.term else { return }
+        answered = answered || voice.member != own
+        votes[voice.member] = voice
+        role = .candidate(votes: votes, height: height)
+        guard isQuorum(Set(votes.keys)) else { return }
+        let statement = RaftMessage.vote(term: term, candidate: own, height: height).encoded
+        lead(by: QuorumCertificate(statement: statement, voices: votes).encoded, now: now)
     }
 
-    mutating func heartbeatReply(from follower: NodeID, term: UInt64, now: Int64) {
+    mutating func refusal(term: UInt64, now: Int64) {
         if term > record.term { return advance(to: term, now: now) }
-        guard case .leader(var heard, let beats) = role, term == record.term else { return }
-        heard.insert(follower)
-        role = .leader(heard: heard, beats: beats)
+        if case .candidate = role, term == record.term { answered = true }
+    }
+
+    mutating func heartbeatReply(from follower: NodeID, term: UInt64, proven: Bool, now: Int64) {
+        if term > record.term { return advance(to: term, now: now) }
+        guard case .leader(var heard, let beats) = role else { return }
+        if !proven {
+            if let certificate { send(.proof(certificate), to: follower) }
+        } else if term == record.term {
+            heard.insert(follower)
+            role = .leader(heard: heard, beats: beats)
+        }
     }
 
     private func isQuorum(_ nodes: Set<NodeID>) -> Bool {

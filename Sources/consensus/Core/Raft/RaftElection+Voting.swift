@@ -2,36 +2,54 @@ import Contracts
 
 // What a node grants the others.
 extension RaftElection {
-    mutating func take(_ bytes: [UInt8], from sender: NodeID, now: Int64) {
+    mutating func take(_ signed: ElectionMessage, now: Int64) {
+        guard let head else { return }
+        let sender = signed.sender
         let message: RaftMessage
         do {
-            message = try RaftMessage(encoded: bytes)
+            message = try RaftMessage(encoded: signed.body)
         } catch {
             refuse("malformed")
             effects.append(.log(.debug, "a message of \(sender.short): \(error)"))
             return
         }
-        let highest = message.highestTerm
-        guard highest <= Self.termLimit, highest <= record.term + Self.termLeapLimit else {
-            return refuse("term-too-high")
+        guard sender != own else {
+            if case .vote(let term, own, let height) = message {
+                count(signed.voice, term: term, height: height, now: now)
+            }
+            return
         }
         effects.append(.count(.received(type: message.type)))
         switch message {
+        case .proof(let certificate): return proof(certificate, from: sender, at: head, now: now)
+        case .heartbeat(let term): return heartbeat(from: sender, term: term, now: now)
+        case .preVoteRequest(let term, _), .preVoteReply(_, _, let term), .vote(let term, _, _), .refusal(let term),
+            .heartbeatReply(let term, _):
+            guard term <= head.termCeiling, term <= record.term + SiteHead.termLeap else {
+                return refuse("term-too-high")
+            }
+        }
+        switch message {
         case .preVoteRequest(let term, let height):
             preVoteRequest(from: sender, term: term, height: height, now: now)
-        case .voteRequest(let term, let height): voteRequest(from: sender, term: term, height: height, now: now)
-        case .heartbeat(let term): heartbeat(from: sender, term: term, now: now)
+        case .vote(let term, let candidate, let height):
+            if candidate == own {
+                count(signed.voice, term: term, height: height, now: now)
+            } else if candidate == sender {
+                voteRequest(from: sender, term: term, height: height, now: now)
+            }
         case .preVoteReply(let term, let granted, let current):
             preVoteReply(from: sender, term: term, granted: granted, current: current, now: now)
-        case .voteReply(let term, let granted): voteReply(from: sender, term: term, granted: granted, now: now)
-        case .heartbeatReply(let term): heartbeatReply(from: sender, term: term, now: now)
+        case .refusal(let term): refusal(term: term, now: now)
+        case .heartbeatReply(let term, let proven): heartbeatReply(from: sender, term: term, proven: proven, now: now)
+        case .heartbeat, .proof: break
         }
     }
 
     /// Grants what it would grant to a vote request, and changes nothing.
     private mutating func preVoteRequest(from candidate: NodeID, term: UInt64, height: UInt64, now: Int64) {
         guard isMember else { return refuse("not-voting") }
-        let granted = term > record.term && !hasLiveLeader(now: now) && isAbreast(height)
+        let granted = term > record.term && !hasLiveLeader(but: candidate, now: now) && isAbreast(height)
         send(.preVoteReply(term: term, granted: granted, current: record.term), to: candidate)
     }
 
@@ -40,48 +58,67 @@ extension RaftElection {
         if term > record.term {
             // Without an answer and without taking over the term: whoever comes back from nowhere doesn't
             // disturb a leader that works.
-            guard !hasLiveLeader(now: now) else { return refuse("leader-alive") }
+            guard !hasLiveLeader(but: candidate, now: now) else { return refuse("leader-alive") }
             advance(to: term, now: now)
         }
         let free = record.vote == nil || record.vote == candidate
-        let granted = term == record.term && winner == nil && free && isAbreast(height)
-        if granted {
-            if record.vote == nil {
-                record.vote = candidate
-                effects.append(.persist(record.encoded))
-            }
-            armElectionTimer(now: now)
+        guard term == record.term, winner == nil, free, isAbreast(height) else {
+            return send(.refusal(term: record.term), to: candidate)
         }
-        send(.voteReply(term: record.term, granted: granted), to: candidate)
+        if record.vote == nil {
+            record.vote = candidate
+            effects.append(.persist(record.encoded))
+        }
+        armElectionTimer(now: now)
+        send(.vote(term: term, candidate: candidate, height: height), to: candidate)
     }
 
+    /// A sign of life of a leader whose votes were checked, or of one that has to show them.
     private mutating func heartbeat(from sender: NodeID, term: UInt64, now: Int64) {
-        if term < record.term {
-            // A leader of the past has to learn that it is one.
-            if isMember { reply(to: sender, unlessSince: \.corrected, now: now) }
-            return
-        }
-        if term > record.term { advance(to: term, now: now) }
-        if let winner, winner != sender {
-            effects.append(
-                .log(.warning, "\(sender.short) claims to lead in term \(term), which \(winner.short) won"))
-            return refuse("second-leader")
-        }
-        guard !isDisowned else { return refuse("disowned") }
+        // A leader of the past has to learn that it is one.
+        if term < record.term { return reply(to: sender, proven: true, now: now) }
+        guard term == record.term, winner == sender else { return reply(to: sender, proven: false, now: now) }
+        guard !failed.areEnough else { return refuse("disowned") }
         follow(sender, now: now)
-        if isMember { reply(to: sender, unlessSince: \.acknowledged, now: now) }
+        reply(to: sender, proven: true, now: now)
+    }
+
+    private mutating func proof(_ certificate: [UInt8], from sender: NodeID, at head: SiteHead, now: Int64) {
+        guard let votes = try? QuorumCertificate(encoded: certificate),
+            case .vote(let term, sender, _)? = try? RaftMessage(encoded: votes.statement)
+        else { return refuse("wrong-proof") }
+        guard term >= record.term else { return reply(to: sender, proven: true, now: now) }
+        // Votes of members that this node doesn't know yet: its planner has to catch up.
+        guard term <= head.termCeiling else { return refuse("term-too-high") }
+        if term > record.term || winner != sender {
+            let claim = Leadership(engine: Self.name, term: term, leader: sender, certificate: certificate)
+            if let flaw = Self.flaw(of: claim, at: head, checks) {
+                effects.append(.log(.warning, "\(sender.short) does not lead in term \(term): \(flaw)"))
+                return refuse("wrong-proof")
+            }
+            if term > record.term { advance(to: term, now: now) }
+            if let winner {
+                effects.append(.log(.warning, "term \(term) was won by both \(winner.short) and \(sender.short)"))
+                return refuse("second-leader")
+            }
+            winner = sender
+            self.certificate = certificate
+            answeredAt[sender] = nil
+        }
+        heartbeat(from: sender, term: term, now: now)
     }
 
     /// At most twice in a heartbeat: after a restart gossip hands out old heartbeats by the hundred.
-    private mutating func reply(to node: NodeID, unlessSince last: WritableKeyPath<Self, Int64?>, now: Int64) {
-        if let last = self[keyPath: last], now - last < heartbeat / 2 { return }
-        self[keyPath: last] = now
-        send(.heartbeatReply(term: record.term), to: node)
+    private mutating func reply(to node: NodeID, proven: Bool, now: Int64) {
+        guard isMember else { return }
+        if let last = answeredAt[node], now - last < heartbeat / 2 { return }
+        answeredAt[node] = now
+        send(.heartbeatReply(term: record.term, proven: proven), to: node)
     }
 
-    private func hasLiveLeader(now: Int64) -> Bool {
-        if case .leader = role { return true }
-        return leader != nil && now - leaderHeard < timeout
+    private func hasLiveLeader(but candidate: NodeID, now: Int64) -> Bool {
+        guard let leader, leader != candidate else { return false }
+        return leader == own || now - leaderHeard < timeout
     }
 
     private func isAbreast(_ height: UInt64) -> Bool {

@@ -4,22 +4,16 @@ import Machine
 /// The election half of Raft (Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 3.4), with pre-vote
 /// (9.6), check-quorum (6.2) and leader stickiness (4.2.3). There is no log: the chain is planner's.
 ///
-/// Two things are Poise's own. A node votes for no candidate whose chain is more than ``heightSlack`` blocks behind
-/// its own, as Raft's 3.6.1 does with the log; here it is no matter of safety, but keeps a node whose planner is
-/// dead from leading. And a node that has seen a leader fail at two heights stops acknowledging it for the term.
-///
-/// A quorum is a majority of the head's members. If members differ between heads, two nodes could count different
-/// majorities and a term have two leaders; the chain bears that.
+/// Four things are Poise's own. A leader shows the votes it won by, and is acknowledged only where they were checked. A
+/// node votes for no candidate whose chain is more than ``heightSlack`` blocks behind its own, as Raft's 3.6.1 does with
+/// the log; here it is no matter of safety, but keeps a node whose planner is dead from leading. A node that has seen a
+/// leader fail at two heights stops acknowledging it for the term. And a change of members ends all terms before it.
 public struct RaftElection: Election {
     public static let name = "raft"
+    public static let guarantee = ElectionGuarantee(
+        proof: .votes, oneLeaderATerm: true, oneLeaderAtATime: false, timeoutsToRecover: 8)
     /// Blocks by which a candidate may be behind: heads reach nodes at different moments.
     static let heightSlack: UInt64 = 2
-    /// Different heights at which a leader must have failed within its term.
-    static let blamesToDisown = 2
-    /// No site gets this far; terms above are made up.
-    static let termLimit: UInt64 = 1 << 62
-    /// How far a message may be ahead, so that one lie cannot use up the terms.
-    static let termLeapLimit: UInt64 = 1 << 32
     static let electionTimer = ElectionTimer("election")
     static let heartbeatTimer = ElectionTimer("heartbeat")
 
@@ -27,7 +21,8 @@ public struct RaftElection: Election {
         case follower
         /// Asks who would vote for it. The record is still untouched.
         case preCandidate(grants: Set<NodeID>)
-        case candidate(votes: Set<NodeID>)
+        /// At `height` of the chain when it stood.
+        case candidate(votes: [NodeID: QuorumCertificate.Voice], height: UInt64)
         /// `heard`: who acknowledged it since the last check of its quorum, `beats` heartbeats ago.
         case leader(heard: Set<NodeID>, beats: Int64)
     }
@@ -35,23 +30,24 @@ public struct RaftElection: Election {
     let own: NodeID
     let heartbeat: Int64
     let timeout: Int64
+    let checks: ElectionChecks
     var generator: SplitMix64
 
     var record = RaftRecord()
     var head: SiteHead?
     var role = Role.follower
-    /// Who won the record's term, as far as known, whether or not it is acknowledged now.
+    /// Who won the record's term, as far as shown, whether or not it is acknowledged now.
     var winner: NodeID?
+    /// The votes by which ``winner`` won; checked. A ``QuorumCertificate``.
+    var certificate: [UInt8]?
     /// Whom this node acknowledges; nil or ``winner``.
     var leader: NodeID?
     /// When ``leader`` last gave a sign of life.
     var leaderHeard: Int64 = 0
-    /// Heights at which ``winner`` failed.
-    var blamed: Set<UInt64> = []
-    /// When this node last acknowledged a heartbeat of its own term.
-    var acknowledged: Int64?
-    /// When it last told a leader of the past that it is one.
-    var corrected: Int64?
+    /// Those of ``winner``.
+    var failed = Failures()
+    /// When this node last acknowledged a heartbeat, told a leader of the past that it is one, or asked for proof.
+    var answeredAt: [NodeID: Int64] = [:]
 
     /// When the election timer is due.
     var deadline: Int64 = 0
@@ -67,22 +63,27 @@ public struct RaftElection: Election {
         own = configuration.own
         heartbeat = configuration.heartbeat
         timeout = configuration.timeout
+        checks = configuration.checks
         generator = SplitMix64(seed: configuration.seed)
         if let stored { record = try RaftRecord(encoded: stored) }
     }
 
-    public var leadership: Leadership { Leadership(engine: Self.name, term: record.term, leader: leader) }
+    public var leadership: Leadership {
+        Leadership(
+            engine: Self.name, term: record.term, leader: leader, certificate: leader == nil ? nil : certificate)
+    }
 
     public var progress: String {
         guard let head else { return "waiting for a head" }
         guard isMember else { return "this node is no member and only listens" }
         return switch role {
         case .follower where leader != nil: "following in term \(record.term)"
-        case .follower where isDisowned: "no longer acknowledging the leader of term \(record.term), which failed"
+        case .follower where failed.areEnough:
+            "no longer acknowledging the leader of term \(record.term), which failed"
         case .follower: "waiting for a leader, term \(record.term)"
         case .preCandidate(let grants):
             "asking who would vote for it in term \(record.term + 1): \(grants.count) of the \(head.quorum) needed"
-        case .candidate(let votes):
+        case .candidate(let votes, _):
             "asking for votes in term \(record.term): \(votes.count) of the \(head.quorum) needed"
         case .leader: "leading in term \(record.term)"
         }
@@ -94,13 +95,25 @@ public struct RaftElection: Election {
         case .head(let head): take(head, now: event.now)
         case .timer(Self.electionTimer): electionTimerFired(now: event.now)
         case .timer(Self.heartbeatTimer): heartbeatTimerFired(now: event.now)
-        case .timer: break
+        case .timer, .answer: break
         case .blame(let blame): take(blame, now: event.now)
-        case .message(let sender, let bytes): take(bytes, from: sender, now: event.now)
+        case .message(let message): take(message, now: event.now)
         }
         if leadership != before { effects.append(.leadershipChanged(leadership)) }
         defer { effects = [] }
         return effects
+    }
+
+    public static func flaw(of leadership: Leadership, at head: SiteHead, _ checks: ElectionChecks) -> String? {
+        do {
+            let certificate = try QuorumCertificate(encoded: leadership.certificate?.bytes ?? [])
+            guard case .vote(let term, let candidate, _) = try RaftMessage(encoded: certificate.statement),
+                term == leadership.term, candidate == leadership.leader
+            else { return "its votes are of another term or for another node" }
+            return certificate.flaw(engine: name, at: head, checks)
+        } catch {
+            return "\(error)"
+        }
     }
 
     // MARK: - What the chain says
@@ -108,27 +121,28 @@ public struct RaftElection: Election {
     private mutating func take(_ newHead: SiteHead, now: Int64) {
         let old = head
         head = newHead
-        if old?.genesis != newHead.genesis {
+        if record.term < newHead.termFloor {
+            let led = leader == own
+            advance(to: newHead.termFloor, now: now)
+            // Who has led so far may go on if the new members want it, without a pause.
+            if led, isMember { armElectionTimer(after: 0, now: now) }
+        } else if old?.genesis != newHead.genesis {
             // Whoever led, led another site.
             winner = nil
+            certificate = nil
             follow(nil, now: now)
-        } else if case .leader = role, !isMember {
-            follow(nil, now: now)
-        } else if let leader, !newHead.has(leader) {
+        } else if !isMember, case .leader = role {
             follow(nil, now: now)
         }
     }
 
     private mutating func take(_ blame: Blame, now: Int64) {
-        guard blame.term == record.term, blame.leader == winner, !isDisowned else { return }
-        blamed.insert(blame.height)
-        guard isDisowned else { return }
+        guard blame.term == record.term, blame.leader == winner, failed.add(blame.height) else { return }
         effects.append(.count(.disowned))
         effects.append(
             .log(
-                .notice,
-                "\(blame.leader.short) failed to lead at heights \(blamed.sorted().map(String.init).joined(separator: ", "))"
-                    + " and is not acknowledged for the rest of term \(record.term)"))
+                .notice, "\(failed.text(of: blame.leader)) and is not acknowledged for the rest of term \(record.term)")
+        )
         follow(nil, now: now)
         // The others learn of the failure at about the same moment: spread out a little. A leader that failed
         // itself waits as long as anybody and leaves the others the start.
@@ -139,15 +153,12 @@ public struct RaftElection: Election {
 
     var isMember: Bool { head?.has(own) ?? false }
 
-    var isDisowned: Bool { blamed.count >= Self.blamesToDisown }
-
     /// Becomes a follower: of `leader`, or with nil of nobody yet.
     mutating func follow(_ leader: NodeID?, now: Int64) {
         if case .leader = role { effects.append(.cancelTimer(Self.heartbeatTimer)) }
         role = .follower
         self.leader = leader
         if leader != nil {
-            winner = leader
             leaderHeard = now
             failures = 0
         }
@@ -157,12 +168,18 @@ public struct RaftElection: Election {
     /// Enters a higher term without a vote and, for now, without a leader. Durable at once: whatever is sent next
     /// may say so.
     mutating func advance(to term: UInt64, now: Int64) {
-        record.term = term
-        record.vote = nil
-        winner = nil
-        blamed = []
-        effects.append(.persist(record.encoded))
+        enter(term, vote: nil)
         follow(nil, now: now)
+    }
+
+    mutating func enter(_ term: UInt64, vote: NodeID?) {
+        record.term = term
+        record.vote = vote
+        winner = nil
+        certificate = nil
+        failed.forget()
+        answeredAt = [:]
+        effects.append(.persist(record.encoded))
     }
 
     // MARK: - Timers and messages out

@@ -21,8 +21,5 @@ struct RaftRecord: ByteCodable, Hashable {
         try reader.domain(Self.domain)
         term = try reader.integer()
         vote = try reader.optional()
-        guard term <= RaftElection.termLimit else {
-            throw ByteCodingError.invalid(what: "the stored term", value: "\(term)")
-        }
     }
 }

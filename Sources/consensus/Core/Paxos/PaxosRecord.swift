@@ -1,0 +1,27 @@
+import Contracts
+
+/// What an acceptor must remember across a crash (Paxos Made Simple, section 2.5), of the newest term that it knows:
+/// to refuse all earlier ones is always safe.
+struct PaxosRecord: ByteCodable, Hashable {
+    static let domain = "poise/paxos-record/1"
+
+    var term: UInt64 = 0
+    var promised: Ballot?
+    var accepted: Acceptance?
+
+    init() {}
+
+    func encode(to writer: inout ByteWriter) {
+        writer.text(Self.domain)
+        writer.integer(term)
+        writer.optional(promised)
+        writer.optional(accepted)
+    }
+
+    init(from reader: inout ByteReader) throws {
+        try reader.domain(Self.domain)
+        term = try reader.integer()
+        promised = try reader.optional()
+        accepted = try reader.optional()
+    }
+}
