@@ -63,7 +63,8 @@ let package = Package(
             name: "ElectionSimulation", dependencies: [shared, "ConsensusCore"], path: "Tests/ElectionSimulation",
             swiftSettings: strict),
         .executableTarget(
-            name: "simulate", dependencies: [shared, "ConsensusCore", "ElectionSimulation"], path: "Tests/Simulate",
+            name: "simulate", dependencies: [shared, "ConsensusCore", "ElectionSimulation", "Simulation"],
+            path: "Tests/Simulate",
             swiftSettings: strict),
         .executableTarget(
             name: "plan-benchmark", dependencies: ["PlannerCore"], path: "Tests/Benchmarks", swiftSettings: strict),

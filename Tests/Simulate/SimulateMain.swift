@@ -7,5 +7,7 @@ struct SimulateMain: AsyncParsableCommand {
         commandName: "simulate",
         abstract: "Try what the sites of Poise are made of on simulated networks, disks and clocks.",
         discussion: "A history is determined by its seed: what failed once fails again.",
-        subcommands: [ElectionsCommand.self, MutantsCommand.self, FiguresCommand.self, TranscriptsCommand.self])
+        subcommands: [
+            ElectionsCommand.self, SiteCommand.self, MutantsCommand.self, FiguresCommand.self, TranscriptsCommand.self,
+        ])
 }

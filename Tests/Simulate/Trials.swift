@@ -18,7 +18,7 @@ enum Trials {
     static func run<Verdict: Sendable>(
         _ range: SeedRange, verbose: Bool, _ trial: @escaping @Sendable (UInt64) -> Verdict
     ) async -> [Verdict] where Verdict: Transcribed {
-        let chunk: UInt64 = verbose ? 1 : 50
+        let chunk: UInt64 = verbose ? 1 : UInt64(min(50, max(1, range.seeds / 20)))
         let starts = Array(stride(from: range.from, to: range.from + UInt64(range.seeds), by: Int(chunk)))
         let end = range.from + UInt64(range.seeds)
         let width = verbose ? 1 : max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))

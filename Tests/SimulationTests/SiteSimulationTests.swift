@@ -5,10 +5,11 @@ import Testing
 
 /// A whole site on its five cores, over many seeds.
 ///
-/// `POISE_SEEDS` says how many; `POISE_SEED=<n>` runs that one alone and prints what happened.
+/// `POISE_SEEDS` says how many, and `make simulate SUITE=site` does the same faster; `POISE_SEED=<n>` runs that one alone and
+/// prints what happened.
 struct SiteSimulationTests {
     private static let environment = ProcessInfo.processInfo.environment
-    private static let seeds = environment["POISE_SEEDS"].flatMap(UInt64.init) ?? 200
+    private static let seeds = environment["POISE_SEEDS"].flatMap(UInt64.init) ?? 24
     private static let replayed = environment["POISE_SEED"].flatMap(UInt64.init)
 
     /// Shares of the seeds, to be run beside each other.

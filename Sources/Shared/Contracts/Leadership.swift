@@ -29,7 +29,7 @@ public struct SiteHead: Codable, Hashable, Sendable {
     public var site: Digest
     /// The last committed height.
     public var height: UInt64
-    /// The height of the block that last changed who is a member; 0 while the founders are. Below 2³².
+    /// The height of the block that last changed who is a member; 0 while the founders are. Below 2³¹.
     public var membersSince: UInt64
     /// What the chain's builders have drawn together up to this block: nobody could choose it.
     public var seed: Digest

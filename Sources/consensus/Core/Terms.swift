@@ -6,7 +6,9 @@ import Contracts
 extension SiteHead {
     /// How far a term that nothing proves may be ahead, so that one lie can't use up the terms.
     static let termLeap: UInt64 = 1_024
-    static let membersSinceLimit: UInt64 = (1 << 32) - 1
+    /// A block a second gets there in 68 years. So no term reaches 2⁶³, and sums of terms don't overflow.
+    static let membersSinceLimit: UInt64 = (1 << 31) - 1
+    static let termLimit: UInt64 = 1 << 63
 
     /// No leader of these members has a term below this; the first one's is one more.
     var termFloor: UInt64 { membersSince << 32 }

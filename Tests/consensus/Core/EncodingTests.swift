@@ -1,4 +1,6 @@
 import Contracts
+import Foundation
+import Identity
 import Testing
 
 @testable import ConsensusCore
@@ -45,6 +47,29 @@ struct EncodingTests {
             #expect(Hex.encode(message.encoded) == hex)
             #expect(try PaxosMessage(encoded: message.encoded) == message)
         }
+    }
+
+    /// The vector of docs/encodings.md, which another implementation computed.
+    @Test func theDocumentedCertificateIsGood() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../../docs/encodings.md")
+        let page = try String(contentsOf: root, encoding: .utf8)
+        let section = try #require(page.components(separatedBy: "### election certificate\n").last)
+        let hex = try #require(section.components(separatedBy: "```").dropFirst().first).dropFirst(4).filter {
+            $0 != "\n"
+        }
+        let bytes = try #require(Hex.decode(String(hex)))
+        let keys = try [0, 32].map { first in try #require(SigningKey(seed: Array(first..<first + 32))) }
+        let genesis = try #require(Digest(hex: "865a62becc9d2951791497ee306c6aae0cee23f2efade2049dada1b26f9f726f"))
+        let head = SiteHead(
+            genesis: genesis, site: Digest(of: Array("home".utf8), domain: "poise/site/1"), height: 42, seed: .zero,
+            epochSeed: .zero,
+            members: keys.map { Voter(id: $0.nodeID, vrf: $0.vrf.publicKey) }.sorted { $0.id < $1.id })
+        let claim = Leadership(engine: "raft", term: 7, leader: keys[1].nodeID, certificate: bytes)
+        #expect(RaftElection.flaw(of: claim, at: head, .real) == nil)
+        var other = head
+        other.site = .zero
+        #expect(RaftElection.flaw(of: claim, at: other, .real) != nil)
+        #expect(try QuorumCertificate(encoded: bytes).encoded == bytes)
     }
 
     @Test func theCertificateHasItsBytes() throws {

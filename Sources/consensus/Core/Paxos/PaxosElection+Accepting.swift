@@ -28,6 +28,8 @@ extension PaxosElection {
             guard term <= head.termCeiling, term <= record.term + SiteHead.termLeap else {
                 return refuse("term-too-high")
             }
+            let known = term == record.term ? max(record.promised?.number ?? 0, outbid) : 0
+            guard message.ballot ?? 0 <= known + Ballot.leap else { return refuse("ballot-too-high") }
         }
         switch message {
         case .prepare(let term, let ballot, let height):

@@ -2,6 +2,10 @@ import Contracts
 
 /// The number of an attempt to decide a term. No two nodes have one in common, and none uses one twice with two values.
 struct Ballot: ByteCodable, Hashable, Comparable {
+    /// How far a ballot may be ahead of those known, so that one lie can't use up the numbers.
+    static let leap: UInt64 = 1_024
+
+    /// Below 2⁶³.
     var number: UInt64
     var proposer: NodeID
 
@@ -20,6 +24,9 @@ struct Ballot: ByteCodable, Hashable, Comparable {
     init(from reader: inout ByteReader) throws {
         number = try reader.integer()
         proposer = try reader.value()
+        guard number < 1 << 63 else {
+            throw ByteCodingError.invalid(what: "a ballot's number", value: "\(number)")
+        }
     }
 }
 
@@ -61,6 +68,17 @@ enum PaxosMessage: ByteCodable, Hashable {
     case renewalReply(term: UInt64, number: UInt64, proven: Bool)
     /// The term is decided, as this ``QuorumCertificate`` shows. From the leader itself it is also a renewal.
     case proof([UInt8], number: UInt64)
+
+    /// The highest ballot that it speaks of.
+    var ballot: UInt64? {
+        switch self {
+        case .prepare(_, let ballot, _): ballot.number
+        case .promise(_, let ballot, let accepted): max(ballot.number, accepted?.ballot.number ?? 0)
+        case .accept(_, let acceptance): acceptance.ballot.number
+        case .refusal(_, let promised): promised?.number
+        case .renewal, .renewalReply, .proof: nil
+        }
+    }
 
     /// For the metrics.
     var type: String {

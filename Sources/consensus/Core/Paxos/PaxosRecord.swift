@@ -23,5 +23,8 @@ struct PaxosRecord: ByteCodable, Hashable {
         term = try reader.integer()
         promised = try reader.optional()
         accepted = try reader.optional()
+        guard term < SiteHead.termLimit else {
+            throw ByteCodingError.invalid(what: "the stored term", value: "\(term)")
+        }
     }
 }

@@ -21,5 +21,8 @@ struct RaftRecord: ByteCodable, Hashable {
         try reader.domain(Self.domain)
         term = try reader.integer()
         vote = try reader.optional()
+        guard term < SiteHead.termLimit else {
+            throw ByteCodingError.invalid(what: "the stored term", value: "\(term)")
+        }
     }
 }
