@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import elections
 from emulated_site import SERVICES, CommandFailed, run, wait_until
 from fixture import ask, ballast, compose, counter, loader, move_of, remove, single_copy, where
 
@@ -345,5 +346,5 @@ def power_cut(site):
 TESTS = [
     moved_state, *(crash(service) for service in SERVICES), failed_restore, damaged_checkpoint, completed_app,
     bad_submissions, full_disk, engine_crash, cut_in_a_move, replaced_service, constrained, cut_and_heal, power_cut,
-    chain_verifies,
+    *elections.TESTS, chain_verifies,
 ]

@@ -11,6 +11,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LAB = os.path.join(ROOT, "compose", "lab", "lab")
 DEVICE = os.path.join(ROOT, "compose", "device.yaml")
+#: For a site that elects through etcd, beside DEVICE.
+ETCD = os.path.join(ROOT, "compose", "etcd.yaml")
 SERVICES = ["monitor", "gossip", "consensus", "planner", "migrator"]
 
 
@@ -88,16 +90,23 @@ class Device:
             self.exec("kill", "-9", str(pid))
         return pid
 
-    def install(self, expect, tags=None, **settings):
-        """Installs Poise as the README says: one `docker compose up -d` with a name and peers."""
+    def install(self, expect, tags=None, beside=(), **settings):
+        """Installs Poise as the README says: one `docker compose up -d` with a name and peers.
+
+        `beside` are Compose files that change what the device's own says.
+        """
         peers = ",".join(d.address for d in self.site.devices if d is not self)
         environment = {"POISE_NAME": self.name, "POISE_PEERS": peers, "POISE_EXPECT": str(expect), **settings}
         for service, tag in (tags or {}).items():
             environment[f"POISE_{service.upper()}_TAG"] = tag
-        with open(DEVICE) as file:
-            self.exec("sh", "-c", "mkdir -p /opt/poise && cat > /opt/poise/device.yaml", stdin=file.read())
+        files = []
+        for path in (DEVICE, *beside):
+            there = f"/opt/poise/{os.path.basename(path)}"
+            with open(path) as file:
+                self.exec("sh", "-c", f"mkdir -p /opt/poise && cat > {there}", stdin=file.read())
+            files += ["-f", there]
         assignments = [f"{key}={value}" for key, value in environment.items()]
-        self.exec("env", *assignments, "docker", "compose", "-f", "/opt/poise/device.yaml", "up", "-d", timeout=180)
+        self.exec("env", *assignments, "docker", "compose", *files, "up", "-d", timeout=180)
 
     def status(self):
         """What the lab knows of it: `state`, `address`, `pid` of its first process, …"""
