@@ -62,8 +62,10 @@ bench: bench-plan images ## How long a plan takes, downtime of a live move, and 
 	@scripts/bench
 
 .PHONY: bench-elections
-bench-elections: build ## What each way to elect costs, and how soon it has a new leader; raft beside etcd's own
+bench-elections: images ## What each way to elect costs, and how soon it has a new leader; raft beside etcd's own
+	@scripts/prerequisites tests
 	@.build/release/simulate figures
+	@scripts/bench-elections
 
 .PHONY: bench-plan
 bench-plan: build ## How long a plan takes, for sites of 100 to 10,000 nodes

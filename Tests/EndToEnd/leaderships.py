@@ -108,6 +108,11 @@ class Leaderships:
                 # What it waits for may also come true by time alone.
                 self.changed.wait(min(left, 0.5))
 
+    def at(self, name, moment):
+        """What it said at that moment."""
+        rows = [leadership for when, leadership in self.told[name] if when <= moment and leadership]
+        return rows[-1] if rows else {"term": 0}
+
     def agreed(self, names, since, not_before=0, but=()):
         """When all of these had acknowledged one node other than `but` in one term of `not_before` or later, after
         the moment `since`: (when, term, leader) of the first such; None if there is none."""
