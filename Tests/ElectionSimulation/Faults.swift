@@ -56,6 +56,8 @@ public enum Mutant: String, Sendable, CaseIterable {
     case certificateUnchecked = "certificate-unchecked"
     /// A leader's clock stands still, so its lease is never over.
     case expiredLeaseHonoured = "expired-lease-honoured"
+    /// After a while a leader says nothing any more.
+    case fallsSilent = "falls-silent"
 
     /// What brings it to light soonest: a lease has to run out while its holder is cut off and awake.
     var faults: Faults {
@@ -72,7 +74,7 @@ public enum Mutant: String, Sendable, CaseIterable {
     /// The engines that have what this breaks.
     public var engines: [String] {
         switch self {
-        case .voteNotPersisted, .votesTwice: ["raft", "paxos"]
+        case .voteNotPersisted, .votesTwice, .fallsSilent: ["raft", "paxos"]
         case .certificateUnchecked: ["raft", "paxos", "poet"]
         case .expiredLeaseHonoured: ["paxos", "etcd"]
         }

@@ -32,10 +32,16 @@ struct Judge {
         }
         if leader == node {
             reigning[node] = leadership.term
-            let others = reigning.filter { $0.key != node && !asleep.contains($0.key) }.keys.sorted()
-            if guarantee.oneLeaderAtATime, let other = others.first {
-                accuse("\(node.short) and \(other.short) take themselves for leader at one moment")
-            }
+            look(asleep: asleep)
+        }
+    }
+
+    /// At any moment, not only when somebody has just become leader: another may have just woken up.
+    mutating func look(asleep: Set<NodeID>) {
+        guard engine.guarantee.oneLeaderAtATime, reigning.count > 1 else { return }
+        let awake = reigning.keys.filter { !asleep.contains($0) }.sorted()
+        if awake.count > 1 {
+            accuse("\(awake[0].short) and \(awake[1].short) take themselves for leader at one moment")
         }
     }
 

@@ -27,10 +27,11 @@ extension SimulatedElection {
         let node = nodes[index].id
         nodes[index].reignsSince = leadership.leader == node ? nodes[index].reignsSince ?? localTime(index) : nil
         guard let head = nodes[index].machine?.head else { return }
-        // One that has just woken up has yet to look at its clock.
-        let asleep = Set(nodes.filter { $0.pausedUntil + 5 > now }.map(\.id))
         judge.see(leadership, of: node, at: head, asleep: asleep)
     }
+
+    /// One that has just woken up has yet to look at its clock.
+    var asleep: Set<NodeID> { Set(nodes.filter { $0.pausedUntil + 5 > now }.map(\.id)) }
 
     private mutating func publish(_ publication: Publication, from index: Int) {
         nodes[index].sequence += 1
@@ -40,6 +41,7 @@ extension SimulatedElection {
         let message = SignedMessage(
             kind: .election, sender: nodes[index].id, sequence: nodes[index].sequence, payload: payload,
             signature: nodes[index].keys.sign(signed))
+        if mutant == .fallsSilent, let since = nodes[index].reignsSince, localTime(index) > since + 1_500 { return }
         note { "\($0.name(index)) → \(publication.to.map($0.name) ?? "all"): \($0.text(payload))" }
         send(message, from: index, to: publication.to)
     }

@@ -13,7 +13,8 @@ extension SimulatedElection {
             isOneWay = false
         }
         if chance(faults.outage) { storeUpAt = now + Int64(generator.next(in: 500...6_000)) }
-        if chance(faults.forgery) { forge() }
+        if chance(faults.forgery) { lie(chance(500) ? { $0.forgedClaim(of: $1) } : { $0.plausibleLie(of: $1) }) }
+        judge.look(asleep: asleep)
         for index in nodes.indices {
             if chance(faults.crash) { crash(index) }
             if chance(faults.pause) { nodes[index].pausedUntil = now + Int64(generator.next(in: 100...4_000)) }
@@ -31,10 +32,12 @@ extension SimulatedElection {
         }
     }
 
-    /// The planners of all nodes say so, as they do of a leader that does nothing but say that it leads.
-    public mutating func blameEverywhere(_ leadership: Leadership) {
+    /// The planners of all nodes say so, as they do of a leader that does nothing but say that it leads; its own perhaps not.
+    public mutating func blameEverywhere(_ leadership: Leadership, butItself: Bool = false) {
         guard let leader = leadership.leader else { return }
-        for index in nodes.indices { blame(leader, term: leadership.term, by: index) }
+        for index in nodes.indices where !butItself || nodes[index].id != leader {
+            blame(leader, term: leadership.term, by: index)
+        }
     }
 
     /// The process ends, and starts again a while later.
@@ -74,7 +77,7 @@ extension SimulatedElection {
 
     public mutating func separate(_ groups: [Int]) { group = groups }
 
-    /// No more faults: everybody up, connected, and no message lost.
+    /// No more faults: everybody up, connected, and no message lost. Who gets no processor time gets some when it is due.
     public mutating func heal() {
         let skew = faults.skew
         faults = Faults()
@@ -83,15 +86,14 @@ extension SimulatedElection {
         isOneWay = false
         storeUpAt = 0
         for index in nodes.indices {
-            nodes[index].pausedUntil = 0
             if nodes[index].machine == nil, !nodes[index].isDead { boot(index) }
         }
     }
 
-    /// A member says that it won a term, with votes or a draw that it made up. Its signature of the message is good.
-    private mutating func forge() {
+    /// A member says what isn't so. Its signature of the message is good.
+    private mutating func lie(_ body: (inout SimulatedElection, Int) -> [UInt8]?) {
         let liar = generator.next(in: 0...nodes.count - 1)
-        guard let body = forgedClaim(of: liar) else { return }
+        guard let body = body(&self, liar) else { return }
         nodes[liar].sequence += 1
         let payload = ElectionEnvelope(genesis: SimulatedChain.genesis, engine: engine.name, body: body).encoded
         let message = SignedMessage(
@@ -100,6 +102,42 @@ extension SimulatedElection {
         send(message, from: liar, to: nil)
     }
 
+    /// What it could have said: of terms and ballots that are not, or of somebody who is no member.
+    private mutating func plausibleLie(of liar: Int) -> [UInt8]? {
+        let term = (nodes.compactMap { $0.machine?.leadership.term }.max() ?? 0) + UInt64(generator.next(in: 0...3_000))
+        let number = [1, 2, 500, 1 << 32, (1 << 63) - 1][generator.next(in: 0...4)] as UInt64
+        let somebody = nodes[generator.next(in: 0...nodes.count - 1)].id
+        var body = ByteWriter()
+        switch (engine.name, generator.next(in: 0...2)) {
+        case ("raft", 0), ("raft", 1):
+            body.integer(UInt8(4))
+            body.integer(term)
+        case ("raft", _):
+            body.integer(UInt8(6))
+            body.integer(term)
+            body.bool(false)
+        case ("paxos", 0):
+            // A promise of whatever ballot somebody has just prepared, with an acceptance that never was.
+            body.integer(UInt8(2))
+            body.integer(nodes.compactMap { $0.machine?.leadership.term }.max() ?? 0)
+            body.integer(UInt64(1))
+            body.value(somebody)
+            body.bool(true)
+            body.integer(UInt64(0))
+            body.value(somebody)
+            body.value(NodeID(unchecked: [UInt8](repeating: 0xEE, count: 32)))
+        case ("paxos", _):
+            body.integer(UInt8(4))
+            body.integer(term)
+            body.bool(true)
+            body.integer(number)
+            body.value(somebody)
+        default: return nil
+        }
+        return body.bytes
+    }
+
+    /// That it won a term, with votes or a draw that it made up.
     private mutating func forgedClaim(of liar: Int) -> [UInt8]? {
         let head = chain.newest
         let term = (nodes.compactMap { $0.machine?.leadership.term }.max() ?? 0) + UInt64(generator.next(in: 0...2))

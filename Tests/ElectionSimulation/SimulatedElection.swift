@@ -18,6 +18,8 @@ public struct SimulatedElection: Sendable {
         /// Until when the process gets no processor time; what comes meanwhile waits.
         var pausedUntil: Int64 = 0
         var sequence: UInt64 = 0
+        /// What its gossip still holds, and hands to a process that starts anew.
+        var feed: [SignedMessage] = []
         var isDead = false
         /// When it began to take itself for leader, local time.
         var reignsSince: Int64?
@@ -48,6 +50,7 @@ public struct SimulatedElection: Sendable {
     var held: (type: UInt8, milliseconds: Int64)?
     /// When a node last stood for election.
     public var lastStood: Int64?
+    private static let feedLength = 200
     let mutant: Mutant?
     let checks: ElectionChecks
     var nodes: [Node]
@@ -105,6 +108,18 @@ public struct SimulatedElection: Sendable {
         return first
     }
 
+    /// Whom a quorum of the newest members acknowledges, whatever the others do.
+    public var majorityLeadership: Leadership? {
+        let head = chain.newest
+        var counts: [Leadership: Int] = [:]
+        for node in nodes where head.has(node.id) {
+            guard var leadership = node.machine?.leadership, leadership.leader != nil else { continue }
+            leadership.certificate = nil
+            counts[leadership, default: 0] += 1
+        }
+        return counts.first { $0.value >= head.quorum }?.key
+    }
+
     /// Whom every node acknowledges; nil if they differ, one is down or none leads.
     public var agreedLeadership: Leadership? {
         nodes.allSatisfy { $0.machine?.leadership.leader != nil } ? quorumLeadership : nil
@@ -137,7 +152,10 @@ public struct SimulatedElection: Sendable {
     private mutating func perform(_ happening: Happening) {
         switch happening {
         case .deliver(let index, let message):
-            if !postpone(happening, for: index) { step(index, .message(message)) }
+            if postpone(happening, for: index) { return }
+            nodes[index].feed.append(message)
+            if nodes[index].feed.count > 2 * Self.feedLength { nodes[index].feed.removeFirst(Self.feedLength) }
+            step(index, .message(message))
         case .timer(let index, let timer, let number):
             guard nodes[index].timers[timer] == number else { return }
             if !postpone(happening, for: index) { step(index, .timer(timer)) }
@@ -175,7 +193,10 @@ public struct SimulatedElection: Sendable {
         } catch {
             return judge.accuse("\(name(index)) can't read what it stored: \(error)")
         }
+        // Of a device that lost its power, gossip has lost that too.
+        let feed = chance(500) ? nodes[index].feed : []
         step(index, .head(chain.heads[nodes[index].height]))
+        for message in feed { queue.add(.deliver(to: index, message), at: now + 1) }
     }
 
     func localTime(_ index: Int) -> Int64 {

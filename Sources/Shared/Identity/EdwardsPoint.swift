@@ -64,7 +64,7 @@ struct EdwardsPoint: Equatable {
 
     /// This point times `scalar`. For a point of the prime-order subgroup the time doesn't depend on either.
     func times(_ scalar: Scalar) -> Self {
-        if scalar == .zero || self == .identity { return .identity }
+        if self == .identity { return .identity }
         if let product = product(scalar) { return product }
         // P = M + T with M of prime order and T of small order; 8P = 8M.
         let eighth = Scalar.eight.inverse

@@ -1,8 +1,8 @@
 import Glibc
 
-/// A clock that only goes forward; it means nothing on another device or after a reboot.
+/// A clock that only goes forward, also while the device is suspended; it means nothing on another device or after a reboot.
 public enum MonotonicClock {
-    public static func nowMilliseconds() -> Int64 { milliseconds(CLOCK_MONOTONIC) }
+    public static func nowMilliseconds() -> Int64 { milliseconds(CLOCK_BOOTTIME) }
 }
 
 /// The time of day, which people and other devices can set wrong.

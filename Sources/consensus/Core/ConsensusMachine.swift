@@ -104,14 +104,15 @@ public struct ConsensusMachine: StateMachine {
         }
         otherEngines[node] = theirs
         var effects: [ConsensusEffect] = [.count(.refused(reason: "other-engine"))]
-        if before != theirs {
+        let isDue = toldAt[node].map { now - $0 >= Self.introductionInterval / 6 } ?? true
+        if before == nil || isDue && before != theirs {
             effects.append(
                 .log(
                     .warning,
                     "\(node.short) elects by \(theirs) and this node by \(engine): set POISE_ELECTION alike on all "
                         + "devices; until then the two don't count each other"))
         }
-        if toldAt[node].map({ now - $0 >= Self.introductionInterval / 6 }) ?? true {
+        if isDue {
             toldAt[node] = now
             effects.append(introduce(to: node))
         }
@@ -122,7 +123,8 @@ public struct ConsensusMachine: StateMachine {
 
     private mutating func forward(_ kind: ElectionEvent.Kind, now: Int64) -> [ConsensusEffect] {
         guard let genesis = head?.genesis else { return [] }
-        return election.step(ElectionEvent(now: now, kind)).map { effect in
+        let led = election.leadership.leader == own
+        let effects: [ConsensusEffect] = election.step(ElectionEvent(now: now, kind)).map { effect in
             switch effect {
             case .persist(let bytes): .persist(bytes)
             case .send(let to, let body):
@@ -138,5 +140,9 @@ public struct ConsensusMachine: StateMachine {
             case .log(let level, let text): .log(level, text)
             }
         }
+        guard led, election.leadership.leader != own else { return effects }
+        // Who leads no more says so before anything else: to write what follows from it may take seconds.
+        func isEnd(_ effect: ConsensusEffect) -> Bool { if case .leadership = effect { true } else { false } }
+        return effects.filter(isEnd) + effects.filter { !isEnd($0) }
     }
 }

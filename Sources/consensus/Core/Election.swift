@@ -89,7 +89,7 @@ public struct ElectionConfiguration: Sendable {
     public var seed: UInt64
     /// Milliseconds from one sign of life of a leader to the next, 10 to 60,000.
     public var heartbeat: Int64
-    /// Milliseconds of silence after which a leader is given up, at the least; twice as many at the most.
+    /// Milliseconds of silence after which a leader is given up, at the least; half as many again at the most.
     /// 2 × ``heartbeat`` to 600,000.
     public var timeout: Int64
     public var checks: ElectionChecks

@@ -28,6 +28,9 @@ public struct ElectionEnvelope: ByteCodable, Hashable {
         try reader.domain(Self.domain)
         genesis = try reader.value()
         engine = try reader.text("the election engine", limit: 32)
+        guard engine.utf8.allSatisfy({ 0x61...0x7A ~= $0 || 0x30...0x39 ~= $0 || $0 == 0x2D }) else {
+            throw ByteCodingError.invalid(what: "the election engine", value: "not lower-case letters and digits")
+        }
         body = try reader.byteString("an election message", limit: Self.bodyLimit)
     }
 }

@@ -13,6 +13,9 @@ extension SiteHead {
         if membersSince > min(height, Self.membersSinceLimit) {
             return "\"membersSince\" is \(membersSince); at most \"height\" and \(Self.membersSinceLimit) are allowed"
         }
+        if let voter = members.first(where: { $0.since > height }) {
+            return "\"since\" of \(voter.id) is \(voter.since); at most \"height\" is allowed"
+        }
         for (a, b) in zip(members, members.dropFirst()) where a.id >= b.id {
             return "\"members\" must ascend, each once; \(b.id) comes after \(a.id)"
         }

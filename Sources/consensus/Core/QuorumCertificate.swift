@@ -59,12 +59,14 @@ public struct QuorumCertificate: ByteCodable, Hashable {
         for (a, b) in zip(voices, voices.dropFirst()) where a.member >= b.member {
             return "its signers are out of order at \(b.member.short)"
         }
-        let members = voices.filter { head.has($0.member) }
-        guard members.count >= head.quorum else {
-            return "it has \(members.count) members' signatures; \(head.quorum) are a quorum"
+        if let stranger = voices.first(where: { !head.has($0.member) }) {
+            return "\(stranger.member.short), who signed it, is no member"
+        }
+        guard voices.count >= head.quorum else {
+            return "it has \(voices.count) signatures; \(head.quorum) are a quorum"
         }
         let payload = ElectionEnvelope(genesis: head.genesis, engine: engine, body: statement).encoded
-        for voice in members {
+        for voice in voices {
             let signed = SignedMessage.signedBytes(
                 site: head.site, kind: .election, sequence: voice.sequence, payload: payload)
             guard checks.signs(voice.member, voice.signature, signed) else {

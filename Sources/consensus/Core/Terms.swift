@@ -4,7 +4,8 @@ import Contracts
 /// could count two quorums that share nobody. Their terms therefore never meet: the upper half of a term is the height
 /// since which the members are what they are, and within one such range everybody counts the same.
 extension SiteHead {
-    /// How far a term that nothing proves may be ahead, so that one lie can't use up the terms.
+    /// How far one message moves a term for which there is no proof. Two honest nodes that are far apart come together step by
+    /// step; one lie can't use up the terms.
     static let termLeap: UInt64 = 1_024
     /// A block a second gets there in 68 years. So no term reaches 2⁶³, and sums of terms don't overflow.
     static let membersSinceLimit: UInt64 = (1 << 31) - 1
@@ -13,8 +14,29 @@ extension SiteHead {
     /// No leader of these members has a term below this; the first one's is one more.
     var termFloor: UInt64 { membersSince << 32 }
 
+    /// Blocks by which somebody who wants to lead may be behind this head: heads reach nodes at different moments.
+    static let heightSlack: UInt64 = 2
+
+    /// As far towards another node's term as its word alone moves one's own.
+    func term(towards other: UInt64, from term: UInt64) -> UInt64 { min(other, term + Self.termLeap, termCeiling) }
+
+    func isAbreast(_ other: UInt64) -> Bool { height <= other || height - other <= Self.heightSlack }
+
     /// The last term that these members can decide.
     var termCeiling: UInt64 { termFloor + (1 << 32) - 1 }
+}
+
+/// Who has just been disowned gets no vote for a while, so that the same node isn't elected again at once.
+struct Disgrace: Sendable, Equatable {
+    private var node: NodeID?
+    private var until: Int64 = 0
+
+    mutating func fall(on node: NodeID, until: Int64) {
+        self.node = node
+        self.until = until
+    }
+
+    func holds(_ node: NodeID, now: Int64) -> Bool { node == self.node && now < until }
 }
 
 /// The heights at which one leader has failed within its term.

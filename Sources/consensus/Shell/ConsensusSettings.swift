@@ -12,7 +12,7 @@ struct ConsensusOptions: ParsableArguments {
 
     @Option(
         help: """
-            A leader is given up after a silence of so many milliseconds to twice as many, drawn at random each time \
+            A leader is given up after a silence of so many milliseconds to half as many again, drawn at random each time \
             (POISE_ELECTION_TIMEOUT_MS; default 1000).
             """)
     var electionTimeoutMs: Int?

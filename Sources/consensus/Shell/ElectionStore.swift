@@ -31,7 +31,7 @@ struct StoreError: Error, CustomStringConvertible {
     var description: String {
         """
         \(path) is damaged: \(reason). It holds what this node has promised in its term. Bring back a copy, or stop consensus here \
-        for a minute, remove the file and start it again: the worst to come of it is a delayed block
+        for longer than two election timeouts, remove the file and start it again: the worst to come of it is a delayed block
         """
     }
 }

@@ -6,7 +6,7 @@ import Testing
 /// Every engine is held to what it states of itself. `make simulate SUITE=elections` does the same with as many seeds as
 /// one has time for.
 struct ConformanceTests {
-    static let seeds: UInt64 = ProcessInfo.processInfo.environment["POISE_SEEDS"].flatMap(UInt64.init) ?? 150
+    static let seeds: UInt64 = ProcessInfo.processInfo.environment["POISE_SEEDS"].flatMap(UInt64.init) ?? 50
 
     @Test(arguments: Elections.names) func whatAnEngineStatesHolds(name: String) throws {
         let engine = try Elections.named(name)
@@ -19,7 +19,7 @@ struct ConformanceTests {
     /// Ed25519 and RFC 9381 in the place of the cheap ones.
     @Test(arguments: ["raft", "paxos", "poet"]) func alsoWithRealSignaturesAndDraws(name: String) throws {
         let engine = try Elections.named(name)
-        for seed in 0..<Self.seeds / 25 {
+        for seed in 0..<max(3, Self.seeds / 25) {
             let verdict = Conformance.judge(engine, seed: seed, realKeys: true)
             #expect(verdict.violation == nil, "\(name), seed \(seed): \(verdict.violation ?? "")")
         }

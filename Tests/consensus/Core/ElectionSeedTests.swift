@@ -5,7 +5,7 @@ import Testing
 /// What users of an engine that votes count on, beyond what the conformance suite asks of all.
 struct ElectionSeedTests {
     private static let voting = ["raft", "paxos"]
-    private static let seeds = ConformanceTests.seeds / 5
+    private static let seeds = max(25, ConformanceTests.seeds / 5)
 
     private static func site(
         _ name: String, seed: UInt64, count: Int, delay: ClosedRange<Int> = 1...20, skew: Int = 0

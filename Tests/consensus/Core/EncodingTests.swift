@@ -96,18 +96,19 @@ struct EncodingTests {
     @Test func theRecordHasItsBytes() throws {
         var record = RaftRecord()
         record.term = 9
-        let tag = "00000013" + Hex.encode(Array("poise/raft-record/1".utf8))
-        #expect(Hex.encode(record.encoded) == tag + "0000000000000009" + "00")
+        let tag = "00000013" + Hex.encode(Array("poise/raft-record/2".utf8))
+        #expect(Hex.encode(record.encoded) == tag + "00" + "0000000000000009" + "00")
         record.vote = NodeID(unchecked: [UInt8](repeating: 0xCD, count: 32))
-        #expect(Hex.encode(record.encoded) == tag + "0000000000000009" + "01" + String(repeating: "cd", count: 32))
+        #expect(
+            Hex.encode(record.encoded) == tag + "00" + "0000000000000009" + "01" + String(repeating: "cd", count: 32))
         #expect(try RaftRecord(encoded: record.encoded) == record)
     }
 
     @Test func thePaxosRecordHasItsBytes() throws {
         var record = PaxosRecord()
         record.term = 9
-        let tag = "00000014" + Hex.encode(Array("poise/paxos-record/1".utf8))
-        #expect(Hex.encode(record.encoded) == tag + "0000000000000009" + "0000")
+        let tag = "00000014" + Hex.encode(Array("poise/paxos-record/2".utf8))
+        #expect(Hex.encode(record.encoded) == tag + "00" + "0000000000000009" + "0000")
         record.promised = Ballot(number: 2, proposer: Self.node)
         record.accepted = Acceptance(ballot: Ballot(number: 1, proposer: Self.node), leader: Self.node)
         #expect(try PaxosRecord(encoded: record.encoded) == record)

@@ -82,7 +82,7 @@ struct PaxosTests {
     /// Phase 2a: of what a quorum has accepted, the highest ballot's value, whoever that may be.
     @Test func aProposerCompletesWhatOthersBegan() throws {
         var proposer = try Self.election()
-        let began = proposer.deadline
+        let began = proposer.patience.deadline
         let opening = proposer.step(ElectionEvent(now: began, .timer(ElectionTimer("election"))))
         #expect(try Self.sent(opening) == [.prepare(term: 1, ballot: Self.ballot(1, 0), height: 10)])
         #expect(Self.stored(opening) == nil)
@@ -127,18 +127,65 @@ struct PaxosTests {
         }
     }
 
+    /// Nobody completes what a lie about somebody else began.
+    @Test func aPromiseThatCannotBeIsNone() throws {
+        let stranger = NodeID(unchecked: [UInt8](repeating: 0xEE, count: 32))
+        for lie in [
+            Acceptance(ballot: Self.ballot(0, 2), leader: stranger),
+            Acceptance(ballot: Self.ballot(500, 2), leader: Self.nodes[2]),
+        ] {
+            var proposer = try Self.election()
+            let began = proposer.patience.deadline
+            _ = proposer.step(ElectionEvent(now: began, .timer(ElectionTimer("election"))))
+            let promise = PaxosMessage.promise(term: 1, ballot: Self.ballot(1, 0), accepted: lie)
+            let effects = proposer.step(ElectionEvent(now: began + 9, Self.message(promise, from: 1)))
+            #expect(effects.contains(.count(.refused(reason: "wrong-promise"))))
+            #expect(try Self.sent(effects).isEmpty)
+        }
+    }
+
+    /// A process that starts anew is handed what gossip still holds: what others granted to its last life is none.
+    @Test func aLeaseOfAnEarlierLifeIsNone() throws {
+        var first = try Self.leading()
+        let number = try #require(first.reign?.number)
+        let certificate = try #require(first.leadership.certificate?.bytes)
+        let stored =
+            Self.stored(first.step(ElectionEvent(now: 1, .timer(ElectionTimer("none"))))) ?? first.record.encoded
+
+        var next = try Self.election(stored: stored, now: 60_000)
+        _ = next.step(ElectionEvent(now: 60_001, Self.message(.proof(certificate, number: 0), from: 1)))
+        #expect(next.reign != nil && next.leadership.leader == nil)
+        for index in [1, 2] {
+            let old = PaxosMessage.renewalReply(term: 1, number: number, proven: true)
+            _ = next.step(ElectionEvent(now: 60_002, Self.message(old, from: index)))
+        }
+        #expect(next.leadership.leader == nil)
+        // Its own grant doesn't count either while it may be bound by one that it forgot.
+        let now = try #require(next.reign?.number)
+        for (index, leads) in [(1, false), (2, true)] {
+            let reply = PaxosMessage.renewalReply(term: 1, number: now, proven: true)
+            _ = next.step(ElectionEvent(now: 60_003, Self.message(reply, from: index)))
+            #expect((next.leadership.leader == Self.nodes[0]) == leads)
+        }
+    }
+
+    private static func leading() throws -> PaxosElection {
+        var leader = try election()
+        let began = leader.patience.deadline
+        _ = leader.step(ElectionEvent(now: began, .timer(ElectionTimer("election"))))
+        let promise = PaxosMessage.promise(term: 1, ballot: ballot(1, 0), accepted: nil)
+        _ = leader.step(ElectionEvent(now: began + 10, message(promise, from: 1)))
+        let acceptance = Acceptance(ballot: ballot(1, 0), leader: nodes[0])
+        for index in [0, 1] {
+            _ = leader.step(ElectionEvent(now: began + 500, message(.accept(term: 1, acceptance), from: index)))
+        }
+        return leader
+    }
+
     /// By the leader's own clock, three quarters of a timeout after it asked.
     @Test func aLeaderStepsDownBeforeItsLeaseCanBeOver() throws {
-        var leader = try Self.election()
-        let began = leader.deadline
-        _ = leader.step(ElectionEvent(now: began, .timer(ElectionTimer("election"))))
-        _ = leader.step(
-            ElectionEvent(
-                now: began + 10, Self.message(.promise(term: 1, ballot: Self.ballot(1, 0), accepted: nil), from: 1)))
-        let acceptance = Acceptance(ballot: Self.ballot(1, 0), leader: Self.nodes[0])
-        for index in [0, 1] {
-            _ = leader.step(ElectionEvent(now: began + 500, Self.message(.accept(term: 1, acceptance), from: index)))
-        }
+        let leader = try Self.leading()
+        let began = try #require(leader.reign).until - 760
         #expect(leader.leadership.leader == Self.nodes[0])
         for (now, leads) in [(began + 759, true), (began + 760, false)] {
             var copy = leader
@@ -147,12 +194,12 @@ struct PaxosTests {
         }
     }
 
+    /// A ballot above all others ends its term, and no more than that.
     @Test func noLieUsesUpTheBallots() throws {
         var acceptor = try Self.election()
-        for number: UInt64 in [1_025, 1 << 40, (1 << 63) - 1] {
-            let effects = acceptor.step(ElectionEvent(now: 1, Self.prepare(number, from: 1)))
-            #expect(effects.contains(.count(.refused(reason: "ballot-too-high"))))
-        }
+        _ = acceptor.step(ElectionEvent(now: 1, Self.prepare((1 << 63) - 1, from: 1)))
+        let next = acceptor.step(ElectionEvent(now: acceptor.patience.deadline, .timer(ElectionTimer("election"))))
+        #expect(try Self.sent(next) == [.prepare(term: 2, ballot: Self.ballot(1, 0), height: 10)])
         let beyond = acceptor.step(ElectionEvent(now: 1, Self.prepare(1 << 63, from: 1)))
         #expect(beyond.contains(.count(.refused(reason: "malformed"))))
         let stolen = Self.message(.prepare(term: 1, ballot: Self.ballot(1, 2), height: 10), from: 1)

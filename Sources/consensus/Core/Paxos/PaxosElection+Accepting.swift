@@ -25,11 +25,8 @@ extension PaxosElection {
         case .renewal(let term, let number): return renewal(from: sender, term: term, number: number, now: now)
         case .prepare(let term, _, _), .promise(let term, _, _), .accept(let term, _), .refusal(let term, _),
             .renewalReply(let term, _, _):
-            guard term <= head.termCeiling, term <= record.term + SiteHead.termLeap else {
-                return refuse("term-too-high")
-            }
-            let known = term == record.term ? max(record.promised?.number ?? 0, outbid) : 0
-            guard message.ballot ?? 0 <= known + Ballot.leap else { return refuse("ballot-too-high") }
+            // Of members that this node doesn't know yet: its planner has to catch up.
+            guard term <= head.termCeiling else { return refuse("term-too-high") }
         }
         switch message {
         case .prepare(let term, let ballot, let height):
@@ -55,7 +52,10 @@ extension PaxosElection {
         let proposer = ballot.proposer
         guard isMember else { return refuse("not-voting") }
         guard !isBound(now: now, but: proposer) else { return refuse("leader-alive") }
-        guard isAbreast(height), term >= record.term else { return turnDown(proposer) }
+        guard head?.isAbreast(height) == true, term >= record.term, !disgrace.holds(proposer, now: now) else {
+            return turnDown(proposer)
+        }
+        guard isNear(term, now: now) else { return turnDown(proposer) }
         if isEngaged(now: now), isEngaged(in: term, but: proposer) { return turnDown(proposer) }
         if term > record.term { enter(term, now: now) }
         if let certificate { return send(.proof(certificate, number: 0), to: proposer) }
@@ -76,7 +76,7 @@ extension PaxosElection {
         let proposer = acceptance.ballot.proposer
         guard isMember, head?.has(acceptance.leader) == true else { return refuse("not-voting") }
         guard !isBound(now: now, but: proposer) else { return refuse("leader-alive") }
-        guard term >= record.term else { return turnDown(proposer) }
+        guard term >= record.term, isNear(term, now: now) else { return turnDown(proposer) }
         if term > record.term { enter(term, now: now) }
         if let promised = record.promised, promised > acceptance.ballot { return turnDown(proposer) }
         if record.accepted != acceptance {
@@ -98,6 +98,14 @@ extension PaxosElection {
         return term == record.term && record.promised != nil && record.promised?.proposer != proposer
     }
 
+    /// Whether a term is not so far ahead that this node would take it up for the asking. It goes towards it.
+    private mutating func isNear(_ term: UInt64, now: Int64) -> Bool {
+        guard let head, term > record.term else { return true }
+        let reached = head.term(towards: term, from: record.term)
+        if reached < term { enter(reached, now: now) }
+        return reached == term
+    }
+
     private mutating func turnDown(_ proposer: NodeID) {
         send(.refusal(term: record.term, promised: record.promised), to: proposer)
     }
@@ -114,20 +122,21 @@ extension PaxosElection {
         guard term <= head.termCeiling else { return refuse("term-too-high") }
         let node = acceptance.leader
         if term > record.term || winner == nil {
+            guard !distrust.holds(sender, now: now) else { return refuse("wrong-proof") }
             let claim = Leadership(engine: Self.name, term: term, leader: node, certificate: certificate)
             if let flaw = Self.flaw(of: claim, at: head, checks) {
+                distrust.fall(on: sender, until: now + timeout)
                 effects.append(.log(.warning, "\(node.short) does not lead in term \(term): \(flaw)"))
                 return refuse("wrong-proof")
             }
             if term > record.term { enter(term, now: now) }
             role = .follower
             decide(node, by: certificate)
-            answeredAt[sender] = nil
+            answered.forget(sender)
             if node == own { return ascend(now: now) }
             leader = node
             armElectionTimer(now: now)
         } else if winner != node {
-            effects.append(.log(.warning, "term \(term) decided both \(winner?.short ?? "") and \(node.short)"))
             return refuse("second-leader")
         }
         if sender == node { renewal(from: node, term: term, number: number, now: now) }
@@ -148,16 +157,8 @@ extension PaxosElection {
         reply(to: sender, number, proven: true, now: now)
     }
 
-    /// At most twice in a heartbeat: after a restart gossip hands out old renewals by the hundred.
     private mutating func reply(to node: NodeID, _ number: UInt64, proven: Bool, now: Int64) {
-        guard isMember else { return }
-        if let last = answeredAt[node], now - last < heartbeat / 2 { return }
-        answeredAt[node] = now
+        guard isMember, answered.admits(node, now: now, heartbeat: heartbeat) else { return }
         send(.renewalReply(term: record.term, number: number, proven: proven), to: node)
-    }
-
-    private func isAbreast(_ height: UInt64) -> Bool {
-        guard let own = head?.height else { return false }
-        return own <= height || own - height <= Self.heightSlack
     }
 }

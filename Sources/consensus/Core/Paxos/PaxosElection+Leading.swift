@@ -18,10 +18,10 @@ extension PaxosElection {
     }
 
     private mutating func begin(until: Int64, now: Int64) {
-        reign = Reign(until: until)
+        reign = Reign(until: until, number: UInt64(patience.drawn(0...(1 << 61))))
         leader = own
-        grantLease(to: own, now: now)
-        effects.append(.cancelTimer(Self.electionTimer))
+        if !isBound(now: now, but: own) { grantLease(to: own, now: now) }
+        effects.append(.cancelTimer(Patience.timer))
         effects.append(.setTimer(Self.leaseTimer, afterMilliseconds: until - now))
         effects.append(.log(.notice, "leading in term \(record.term)"))
     }
@@ -33,11 +33,14 @@ extension PaxosElection {
     mutating func renew(now: Int64) {
         guard var reign, let certificate, let head else { return }
         reign.number += 1
-        reign.asked[reign.number] = (now, [own])
+        // Its own grant is worth no more than another's: not while it may be bound by one that it forgot.
+        reign.asked[reign.number] = (now, isBound(now: now, but: own) ? [] : [own])
         reign.asked = reign.asked.filter { now - $0.value.at < timeout }
+        let isFirst = !reign.hasShownProof
+        reign.hasShownProof = true
         self.reign = reign
         send(
-            reign.number == 1
+            isFirst
                 ? .proof(certificate, number: reign.number) : .renewal(term: record.term, number: reign.number))
         effects.append(.setTimer(Self.renewalTimer, afterMilliseconds: heartbeat))
         if head.quorum == 1 { granted(reign.number, now: now) }
@@ -46,7 +49,10 @@ extension PaxosElection {
     mutating func renewalReply(from node: NodeID, term: UInt64, number: UInt64, proven: Bool, now: Int64) {
         if term > record.term { return refusal(from: node, term: term, promised: nil, now: now) }
         guard let certificate, reign != nil else { return }
-        if !proven { return send(.proof(certificate, number: number), to: node) }
+        guard proven else {
+            guard answered.admits(node, now: now, heartbeat: heartbeat) else { return }
+            return send(.proof(certificate, number: reign?.number ?? 0), to: node)
+        }
         guard term == record.term, reign?.asked[number]?.granted.insert(node).inserted == true else { return }
         granted(number, now: now)
     }
@@ -60,7 +66,7 @@ extension PaxosElection {
         leader = own
         guard until > before else { return }
         reign?.until = until
-        grantLease(to: own, now: asked.at)
+        if !isBound(now: now, but: own) { grantLease(to: own, now: asked.at) }
         effects.append(.setTimer(Self.leaseTimer, afterMilliseconds: until - now))
     }
 

@@ -4,17 +4,7 @@ import Contracts
 extension PaxosElection {
     mutating func electionTimerFired(now: Int64) {
         if reign != nil { return }
-        if now < deadline {
-            // Replaced since it was set, or early.
-            effects.append(.setTimer(Self.electionTimer, afterMilliseconds: deadline - now))
-            return
-        }
-        if now - deadline > heartbeat, !excused {
-            // This machine was asleep or starved, so the leader's renewals may be waiting behind this very event.
-            armElectionTimer(after: heartbeat * 2, now: now)
-            excused = true
-            return
-        }
+        if let again = patience.lasts(now: now, heartbeat: heartbeat) { return effects.append(again) }
         propose(now: now)
     }
 
@@ -24,14 +14,14 @@ extension PaxosElection {
         forgetLeader()
         armElectionTimer(now: now)
         guard let head, isMember, !isBound(now: now, but: own) else { return }
-        let isOver = winner != nil || record.term == head.termFloor
+        let highest = max(outbid, record.promised?.number ?? 0)
+        let isOver = winner != nil || record.term == head.termFloor || highest >= Ballot.limit
         let term = isOver ? record.term + 1 : record.term
         guard term <= head.termCeiling else {
             effects.append(.log(.warning, "the terms are used up; no election before the members change"))
             return
         }
-        let highest = isOver ? 0 : max(outbid, record.promised?.number ?? 0)
-        let ballot = Ballot(number: highest + 1, proposer: own)
+        let ballot = Ballot(number: isOver ? 1 : highest + 1, proposer: own)
         role = .preparing(term: term, ballot, promises: [:], refusals: [])
         engagedAt = now
         effects.append(.count(.stood))
@@ -41,6 +31,9 @@ extension PaxosElection {
 
     mutating func promise(from acceptor: NodeID, term: UInt64, ballot: Ballot, _ accepted: Acceptance?, now: Int64) {
         guard let head, case .preparing(term, ballot, var promises, let refusals) = role else { return }
+        // A word about somebody who is no member, or about a ballot that is yet to come, is no promise: to complete it
+        // would be to hand it on for ever.
+        if let accepted, accepted.ballot >= ballot || !head.has(accepted.leader) { return refuse("wrong-promise") }
         promises[acceptor] = .some(accepted)
         role = .preparing(term: term, ballot, promises: promises, refusals: refusals)
         if promises.count + 1 >= head.quorum { promised(at: head, now: now) }
@@ -96,10 +89,10 @@ extension PaxosElection {
 
     /// Some acceptor is in a higher ballot or term, or with another proposer.
     mutating func refusal(from acceptor: NodeID, term: UInt64, promised: Ballot?, now: Int64) {
-        if term > record.term {
+        if term > record.term, let head {
             let reigned = reign != nil
-            enter(term, now: now)
-            outbid = promised?.number ?? 0
+            enter(head.term(towards: term, from: record.term), now: now)
+            if record.term == term { outbid = promised?.number ?? 0 }
             // Whoever has gone ahead, in vain or not, can't come back: the leader takes its site along to that term. Its
             // lease still keeps all others from proposing themselves.
             if reigned { armElectionTimer(after: 0, now: now) }
@@ -110,7 +103,7 @@ extension PaxosElection {
             guard head.members.count - refusals.count(where: head.has) < head.quorum else { return }
             role = .follower
             failures += 1
-            armElectionTimer(after: drawn(0...(2 * heartbeat << min(failures, 4))), now: now)
+            armElectionTimer(after: patience.drawn(0...(2 * heartbeat << min(failures, 4))), now: now)
         }
     }
 }

@@ -18,9 +18,6 @@ public struct PaxosElection: Election {
     public static let name = "paxos"
     public static let guarantee = ElectionGuarantee(
         proof: .votes, oneLeaderATerm: true, oneLeaderAtATime: true, timeoutsToRecover: 10)
-    /// Blocks by which a proposer may be behind: heads reach nodes at different moments.
-    static let heightSlack: UInt64 = 2
-    static let electionTimer = ElectionTimer("election")
     static let renewalTimer = ElectionTimer("renewal")
     static let leaseTimer = ElectionTimer("lease")
 
@@ -43,7 +40,9 @@ public struct PaxosElection: Election {
     struct Reign: Equatable {
         /// Until when it may take itself for leader.
         var until: Int64
-        var number: UInt64 = 0
+        /// The newest renewal's. They begin anywhere: an answer to one of an earlier life must be none to this one's.
+        var number: UInt64
+        var hasShownProof = false
         /// When renewals were asked for, and who has granted them.
         var asked: [UInt64: (at: Int64, granted: Set<NodeID>)] = [:]
 
@@ -54,7 +53,7 @@ public struct PaxosElection: Election {
     let heartbeat: Int64
     let timeout: Int64
     let checks: ElectionChecks
-    var generator: SplitMix64
+    var patience: Patience
 
     var record = PaxosRecord()
     var head: SiteHead?
@@ -68,15 +67,14 @@ public struct PaxosElection: Election {
     /// Whom this node acknowledges; nil or ``winner``.
     var leader: NodeID?
     var failed = Failures()
+    var disgrace = Disgrace()
+    var distrust = Distrust()
     /// The highest ballot that a refusal named in the record's term.
     var outbid: UInt64 = 0
     /// When this node last promised a proposer in the record's term to take part, or began to propose itself.
     var engagedAt: Int64?
-    /// When each node was last answered.
-    var answeredAt: [NodeID: Int64] = [:]
-    var deadline: Int64 = 0
-    /// Whether the timer was late and got a second chance.
-    var excused = false
+    /// Leaders that were acknowledged, told that they lead no more, or asked for proof.
+    var answered = Answered()
     /// Attempts in a row that decided nothing.
     var failures = 0
     let isRestarted: Bool
@@ -88,7 +86,7 @@ public struct PaxosElection: Election {
         heartbeat = configuration.heartbeat
         timeout = configuration.timeout
         checks = configuration.checks
-        generator = SplitMix64(seed: configuration.seed)
+        patience = Patience(seed: configuration.seed)
         isRestarted = stored != nil
         if let stored { record = try PaxosRecord(encoded: stored) }
     }
@@ -120,7 +118,7 @@ public struct PaxosElection: Election {
         if let reign, now >= reign.until { stepDown("its lease is over", now: now) }
         switch event.kind {
         case .head(let head): take(head, now: now)
-        case .timer(Self.electionTimer): electionTimerFired(now: now)
+        case .timer(Patience.timer): electionTimerFired(now: now)
         case .timer(Self.renewalTimer): renew(now: now)
         case .timer, .answer: break
         case .blame(let blame): take(blame, now: now)
@@ -150,12 +148,19 @@ public struct PaxosElection: Election {
         head = newHead
         // The least that a lease granted before the restart can still last.
         if old == nil, isRestarted { lease = Lease(holder: nil, until: now + timeout) }
-        if record.term < newHead.termFloor {
+        if record.genesis != newHead.genesis {
+            // Whatever was promised before was promised to another site.
+            record = PaxosRecord()
+            record.genesis = newHead.genesis
+            record.term = newHead.termFloor
+            effects.append(.persist(record.encoded))
+            enter(record.term, now: now)
+        } else if record.term < newHead.termFloor {
             let led = reign != nil
             enter(newHead.termFloor, now: now)
             // Who has led so far may go on if the new members want it, without a pause.
             if led, isMember { armElectionTimer(after: 0, now: now) }
-        } else if old?.genesis != newHead.genesis {
+        } else if old == nil {
             enter(record.term, now: now)
         } else if !isMember, reign != nil {
             stepDown("it is no member any more", now: now)
@@ -169,10 +174,11 @@ public struct PaxosElection: Election {
             .log(
                 .notice, "\(failed.text(of: blame.leader)) and is not acknowledged for the rest of term \(record.term)")
         )
+        disgrace.fall(on: blame.leader, until: now + 3 * timeout)
         if blame.leader == own, reign != nil { return stepDown("its own planner blames it", now: now) }
         forgetLeader()
         // Its lease holds to its end all the same: nobody else may think that it leads before this one knows.
-        armElectionTimer(after: max(0, (lease?.until ?? now) - now) + drawn(0...heartbeat), now: now)
+        armElectionTimer(after: max(0, (lease?.until ?? now) - now) + patience.drawn(0...heartbeat), now: now)
     }
 
     // MARK: - Terms
@@ -183,8 +189,9 @@ public struct PaxosElection: Election {
     /// before is history: who names it is refused.
     mutating func enter(_ term: UInt64, now: Int64) {
         if term != record.term {
-            record = PaxosRecord()
             record.term = term
+            record.promised = nil
+            record.accepted = nil
             effects.append(.persist(record.encoded))
         }
         if reign != nil { endReign() }
@@ -193,7 +200,7 @@ public struct PaxosElection: Election {
         outbid = 0
         engagedAt = nil
         failed.forget()
-        answeredAt = [:]
+        answered.forgetAll()
         role = .follower
         forgetLeader()
         armElectionTimer(now: now)
@@ -215,18 +222,10 @@ public struct PaxosElection: Election {
 
     mutating func armElectionTimer(now: Int64) {
         let base = timeout << min(failures, 3)
-        armElectionTimer(after: drawn(base...2 * base), now: now)
+        armElectionTimer(after: patience.drawn(base...(base + base / 2)), now: now)
     }
 
-    mutating func armElectionTimer(after delay: Int64, now: Int64) {
-        deadline = now + delay
-        excused = false
-        effects.append(.setTimer(Self.electionTimer, afterMilliseconds: delay))
-    }
-
-    mutating func drawn(_ range: ClosedRange<Int64>) -> Int64 {
-        Int64(generator.next(in: Int(range.lowerBound)...Int(range.upperBound)))
-    }
+    mutating func armElectionTimer(after delay: Int64, now: Int64) { effects.append(patience.begin(delay, now: now)) }
 
     mutating func send(_ message: PaxosMessage, to node: NodeID? = nil) {
         effects.append(.send(to: node, message.encoded))

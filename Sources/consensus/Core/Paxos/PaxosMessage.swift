@@ -2,8 +2,8 @@ import Contracts
 
 /// The number of an attempt to decide a term. No two nodes have one in common, and none uses one twice with two values.
 struct Ballot: ByteCodable, Hashable, Comparable {
-    /// How far a ballot may be ahead of those known, so that one lie can't use up the numbers.
-    static let leap: UInt64 = 1_024
+    /// No honest proposer gets there. Who is told of a higher one gives the term up and goes on to the next.
+    static let limit: UInt64 = 1 << 32
 
     /// Below 2⁶³.
     var number: UInt64
@@ -68,17 +68,6 @@ enum PaxosMessage: ByteCodable, Hashable {
     case renewalReply(term: UInt64, number: UInt64, proven: Bool)
     /// The term is decided, as this ``QuorumCertificate`` shows. From the leader itself it is also a renewal.
     case proof([UInt8], number: UInt64)
-
-    /// The highest ballot that it speaks of.
-    var ballot: UInt64? {
-        switch self {
-        case .prepare(_, let ballot, _): ballot.number
-        case .promise(_, let ballot, let accepted): max(ballot.number, accepted?.ballot.number ?? 0)
-        case .accept(_, let acceptance): acceptance.ballot.number
-        case .refusal(_, let promised): promised?.number
-        case .renewal, .renewalReply, .proof: nil
-        }
-    }
 
     /// For the metrics.
     var type: String {

@@ -42,12 +42,16 @@ extension PoetElection {
         else { return }
         guard let wait = Self.wait(own, proof, at: head, checks, heartbeat: heartbeat) else {
             refuse("wrong-draw")
-            effects.append(
-                .log(
-                    .warning,
-                    "gossip draws with another key than the chain knows of this node: its claims would be refused"))
+            if drawsWell {
+                effects.append(
+                    .log(
+                        .warning,
+                        "gossip draws with another key than the chain knows of this node, which therefore never leads"))
+            }
+            drawsWell = false
             return
         }
+        drawsWell = true
         claims[own] = Claim(proof: proof, wait: wait, heardAt: nil)
         effects.append(.setTimer(Self.claimTimer, afterMilliseconds: max(0, began + wait - now)))
     }
@@ -84,7 +88,9 @@ extension PoetElection {
         guard height == target else { return refuse("other-height") }
         if claims[sender]?.proof != proof {
             guard Self.isEligible(sender, at: head) else { return refuse("not-drawing") }
+            guard !distrust.holds(sender, now: now) else { return refuse("wrong-draw") }
             guard let wait = Self.wait(sender, proof, at: head, checks, heartbeat: heartbeat) else {
+                distrust.fall(on: sender, until: now + timeout)
                 effects.append(.log(.warning, "\(sender.short) claims height \(height) with a draw that isn't its own"))
                 return refuse("wrong-draw")
             }

@@ -42,6 +42,9 @@ public struct PoetElection: Election {
     /// Those that failed to build it.
     var blamed: Set<NodeID> = []
     var leader: NodeID?
+    var distrust = Distrust()
+    /// Whether gossip's last draw was good; said once when that changes.
+    var drawsWell = true
 
     var effects: [ElectionEffect] = []
 

@@ -4,17 +4,7 @@ import Contracts
 extension RaftElection {
     mutating func electionTimerFired(now: Int64) {
         if case .leader = role { return }
-        if now < deadline {
-            // Replaced since it was set, or early.
-            effects.append(.setTimer(Self.electionTimer, afterMilliseconds: deadline - now))
-            return
-        }
-        if now - deadline > heartbeat, !excused {
-            // This machine was asleep or starved, so the leader's heartbeats may be waiting behind this very event.
-            armElectionTimer(after: heartbeat * 2, now: now)
-            excused = true
-            return
-        }
+        if let again = patience.lasts(now: now, heartbeat: heartbeat) { return effects.append(again) }
         guard isMember else { return follow(nil, now: now) }
         askForPreVotes(now: now)
     }
@@ -22,9 +12,9 @@ extension RaftElection {
     private mutating func askForPreVotes(now: Int64) {
         switch role {
         case .follower, .leader: break
-        case .preCandidate, .candidate: if answered { failures += 1 }
+        case .preCandidate, .candidate: if wasAnswered { failures += 1 }
         }
-        answered = false
+        wasAnswered = false
         leader = nil
         role = .preCandidate(grants: [own])
         armElectionTimer(now: now)
@@ -53,7 +43,7 @@ extension RaftElection {
         self.certificate = certificate
         leaderHeard = now
         failures = 0
-        effects.append(.cancelTimer(Self.electionTimer))
+        effects.append(.cancelTimer(Patience.timer))
         effects.append(.log(.notice, "leading in term \(record.term)"))
         beat(.proof(certificate))
     }
@@ -81,9 +71,9 @@ extension RaftElection {
     // MARK: - Answers
 
     mutating func preVoteReply(from voter: NodeID, term: UInt64, granted: Bool, current: UInt64, now: Int64) {
-        if current > record.term, !granted { return advance(to: current, now: now) }
+        if current > record.term, !granted { return advance(towards: current, now: now) }
         guard case .preCandidate(var grants) = role, term == record.term + 1 else { return }
-        answered = true
+        wasAnswered = true
         guard granted else { return }
         grants.insert(voter)
         role = .preCandidate(grants: grants)
@@ -93,7 +83,7 @@ extension RaftElection {
     /// A vote for this node, its own included.
     mutating func count(_ voice: QuorumCertificate.Voice, term: UInt64, height: UInt64, now: Int64) {
         guard case .candidate(var votes, height) = role, term == record.term else { return }
-        answered = answered || voice.member != own
+        wasAnswered = wasAnswered || voice.member != own
         votes[voice.member] = voice
         role = .candidate(votes: votes, height: height)
         guard isQuorum(Set(votes.keys)) else { return }
@@ -102,15 +92,16 @@ extension RaftElection {
     }
 
     mutating func refusal(term: UInt64, now: Int64) {
-        if term > record.term { return advance(to: term, now: now) }
-        if case .candidate = role, term == record.term { answered = true }
+        if term > record.term { return advance(towards: term, now: now) }
+        if case .candidate = role, term == record.term { wasAnswered = true }
     }
 
     mutating func heartbeatReply(from follower: NodeID, term: UInt64, proven: Bool, now: Int64) {
-        if term > record.term { return advance(to: term, now: now) }
+        if term > record.term { return advance(towards: term, now: now) }
         guard case .leader(var heard, let beats) = role else { return }
         if !proven {
-            if let certificate { send(.proof(certificate), to: follower) }
+            guard let certificate, answered.admits(follower, now: now, heartbeat: heartbeat) else { return }
+            send(.proof(certificate), to: follower)
         } else if term == record.term {
             heard.insert(follower)
             role = .leader(heard: heard, beats: beats)

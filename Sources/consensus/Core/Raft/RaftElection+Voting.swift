@@ -25,9 +25,8 @@ extension RaftElection {
         case .heartbeat(let term): return heartbeat(from: sender, term: term, now: now)
         case .preVoteRequest(let term, _), .preVoteReply(_, _, let term), .vote(let term, _, _), .refusal(let term),
             .heartbeatReply(let term, _):
-            guard term <= head.termCeiling, term <= record.term + SiteHead.termLeap else {
-                return refuse("term-too-high")
-            }
+            // Of members that this node doesn't know yet: its planner has to catch up.
+            guard term <= head.termCeiling else { return refuse("term-too-high") }
         }
         switch message {
         case .preVoteRequest(let term, let height):
@@ -46,10 +45,14 @@ extension RaftElection {
         }
     }
 
-    /// Grants what it would grant to a vote request, and changes nothing.
+    /// Grants what it would grant to a vote request, and changes nothing that must last.
     private mutating func preVoteRequest(from candidate: NodeID, term: UInt64, height: UInt64, now: Int64) {
         guard isMember else { return refuse("not-voting") }
-        let granted = term > record.term && !hasLiveLeader(but: candidate, now: now) && isAbreast(height)
+        var granted = term > record.term && !hasLiveLeader(but: candidate, now: now) && mayLead(candidate, height, now)
+        if granted, case .preCandidate = role {
+            // Two that ask at once would split the votes; the higher key goes first.
+            if candidate > own { follow(nil, now: now) } else { granted = false }
+        }
         send(.preVoteReply(term: term, granted: granted, current: record.term), to: candidate)
     }
 
@@ -59,10 +62,10 @@ extension RaftElection {
             // Without an answer and without taking over the term: whoever comes back from nowhere doesn't
             // disturb a leader that works.
             guard !hasLiveLeader(but: candidate, now: now) else { return refuse("leader-alive") }
-            advance(to: term, now: now)
+            advance(towards: term, now: now)
         }
         let free = record.vote == nil || record.vote == candidate
-        guard term == record.term, winner == nil, free, isAbreast(height) else {
+        guard term == record.term, winner == nil, free, mayLead(candidate, height, now) else {
             return send(.refusal(term: record.term), to: candidate)
         }
         if record.vote == nil {
@@ -88,41 +91,37 @@ extension RaftElection {
             case .vote(let term, sender, _)? = try? RaftMessage(encoded: votes.statement)
         else { return refuse("wrong-proof") }
         guard term >= record.term else { return reply(to: sender, proven: true, now: now) }
-        // Votes of members that this node doesn't know yet: its planner has to catch up.
         guard term <= head.termCeiling else { return refuse("term-too-high") }
+        if term == record.term, let winner, winner != sender {
+            return refuse("second-leader")
+        }
         if term > record.term || winner != sender {
             let claim = Leadership(engine: Self.name, term: term, leader: sender, certificate: certificate)
+            guard !distrust.holds(sender, now: now) else { return refuse("wrong-proof") }
             if let flaw = Self.flaw(of: claim, at: head, checks) {
+                distrust.fall(on: sender, until: now + timeout)
                 effects.append(.log(.warning, "\(sender.short) does not lead in term \(term): \(flaw)"))
                 return refuse("wrong-proof")
             }
             if term > record.term { advance(to: term, now: now) }
-            if let winner {
-                effects.append(.log(.warning, "term \(term) was won by both \(winner.short) and \(sender.short)"))
-                return refuse("second-leader")
-            }
             winner = sender
             self.certificate = certificate
-            answeredAt[sender] = nil
+            answered.forget(sender)
         }
         heartbeat(from: sender, term: term, now: now)
     }
 
-    /// At most twice in a heartbeat: after a restart gossip hands out old heartbeats by the hundred.
     private mutating func reply(to node: NodeID, proven: Bool, now: Int64) {
-        guard isMember else { return }
-        if let last = answeredAt[node], now - last < heartbeat / 2 { return }
-        answeredAt[node] = now
+        guard isMember, answered.admits(node, now: now, heartbeat: heartbeat) else { return }
         send(.heartbeatReply(term: record.term, proven: proven), to: node)
+    }
+
+    private func mayLead(_ candidate: NodeID, _ height: UInt64, _ now: Int64) -> Bool {
+        head?.isAbreast(height) == true && !disgrace.holds(candidate, now: now)
     }
 
     private func hasLiveLeader(but candidate: NodeID, now: Int64) -> Bool {
         guard let leader, leader != candidate else { return false }
         return leader == own || now - leaderHeard < timeout
-    }
-
-    private func isAbreast(_ height: UInt64) -> Bool {
-        guard let own = head?.height else { return false }
-        return own <= height || own - height <= Self.heightSlack
     }
 }

@@ -5,16 +5,13 @@ import Machine
 /// (9.6), check-quorum (6.2) and leader stickiness (4.2.3). There is no log: the chain is planner's.
 ///
 /// Four things are Poise's own. A leader shows the votes it won by, and is acknowledged only where they were checked. A
-/// node votes for no candidate whose chain is more than ``heightSlack`` blocks behind its own, as Raft's 3.6.1 does with
+/// node votes for no candidate whose chain is more than two blocks behind its own, as Raft's 3.6.1 does with
 /// the log; here it is no matter of safety, but keeps a node whose planner is dead from leading. A node that has seen a
 /// leader fail at two heights stops acknowledging it for the term. And a change of members ends all terms before it.
 public struct RaftElection: Election {
     public static let name = "raft"
     public static let guarantee = ElectionGuarantee(
         proof: .votes, oneLeaderATerm: true, oneLeaderAtATime: false, timeoutsToRecover: 8)
-    /// Blocks by which a candidate may be behind: heads reach nodes at different moments.
-    static let heightSlack: UInt64 = 2
-    static let electionTimer = ElectionTimer("election")
     static let heartbeatTimer = ElectionTimer("heartbeat")
 
     enum Role: Equatable {
@@ -31,7 +28,7 @@ public struct RaftElection: Election {
     let heartbeat: Int64
     let timeout: Int64
     let checks: ElectionChecks
-    var generator: SplitMix64
+    var patience: Patience
 
     var record = RaftRecord()
     var head: SiteHead?
@@ -46,16 +43,14 @@ public struct RaftElection: Election {
     var leaderHeard: Int64 = 0
     /// Those of ``winner``.
     var failed = Failures()
-    /// When this node last acknowledged a heartbeat, told a leader of the past that it is one, or asked for proof.
-    var answeredAt: [NodeID: Int64] = [:]
+    var disgrace = Disgrace()
+    var distrust = Distrust()
+    /// Leaders that were acknowledged, told that they lead no more, or asked for proof.
+    var answered = Answered()
 
-    /// When the election timer is due.
-    var deadline: Int64 = 0
-    /// Whether the timer was late and got a second chance.
-    var excused = false
     /// Elections in a row that got answers and yet no leader: the network may be slower than the timeout.
     var failures = 0
-    var answered = false
+    var wasAnswered = false
 
     var effects: [ElectionEffect] = []
 
@@ -64,7 +59,7 @@ public struct RaftElection: Election {
         heartbeat = configuration.heartbeat
         timeout = configuration.timeout
         checks = configuration.checks
-        generator = SplitMix64(seed: configuration.seed)
+        patience = Patience(seed: configuration.seed)
         if let stored { record = try RaftRecord(encoded: stored) }
     }
 
@@ -93,7 +88,7 @@ public struct RaftElection: Election {
         let before = leadership
         switch event.kind {
         case .head(let head): take(head, now: event.now)
-        case .timer(Self.electionTimer): electionTimerFired(now: event.now)
+        case .timer(Patience.timer): electionTimerFired(now: event.now)
         case .timer(Self.heartbeatTimer): heartbeatTimerFired(now: event.now)
         case .timer, .answer: break
         case .blame(let blame): take(blame, now: event.now)
@@ -121,15 +116,17 @@ public struct RaftElection: Election {
     private mutating func take(_ newHead: SiteHead, now: Int64) {
         let old = head
         head = newHead
-        if record.term < newHead.termFloor {
+        if record.genesis != newHead.genesis {
+            // Whatever was promised before was promised to another site.
+            record = RaftRecord()
+            record.genesis = newHead.genesis
+            advance(to: newHead.termFloor, now: now)
+        } else if record.term < newHead.termFloor {
             let led = leader == own
             advance(to: newHead.termFloor, now: now)
             // Who has led so far may go on if the new members want it, without a pause.
             if led, isMember { armElectionTimer(after: 0, now: now) }
-        } else if old?.genesis != newHead.genesis {
-            // Whoever led, led another site.
-            winner = nil
-            certificate = nil
+        } else if old == nil {
             follow(nil, now: now)
         } else if !isMember, case .leader = role {
             follow(nil, now: now)
@@ -143,10 +140,11 @@ public struct RaftElection: Election {
             .log(
                 .notice, "\(failed.text(of: blame.leader)) and is not acknowledged for the rest of term \(record.term)")
         )
+        disgrace.fall(on: blame.leader, until: now + 2 * timeout)
         follow(nil, now: now)
         // The others learn of the failure at about the same moment: spread out a little. A leader that failed
         // itself waits as long as anybody and leaves the others the start.
-        if blame.leader != own { armElectionTimer(after: drawn(0...heartbeat), now: now) }
+        if blame.leader != own { armElectionTimer(after: patience.drawn(0...heartbeat), now: now) }
     }
 
     // MARK: - Roles
@@ -172,33 +170,30 @@ public struct RaftElection: Election {
         follow(nil, now: now)
     }
 
+    mutating func advance(towards term: UInt64, now: Int64) {
+        guard let head else { return }
+        advance(to: head.term(towards: term, from: record.term), now: now)
+    }
+
     mutating func enter(_ term: UInt64, vote: NodeID?) {
         record.term = term
         record.vote = vote
         winner = nil
         certificate = nil
         failed.forget()
-        answeredAt = [:]
+        answered.forgetAll()
         effects.append(.persist(record.encoded))
     }
 
     // MARK: - Timers and messages out
 
-    /// A fresh draw from t…2t, and wider after elections that failed though the others did answer.
+    /// A fresh draw from t…1½t, and wider after elections that failed though the others did answer.
     mutating func armElectionTimer(now: Int64) {
         let base = timeout << min(failures, 2)
-        armElectionTimer(after: drawn(base...2 * base), now: now)
+        armElectionTimer(after: patience.drawn(base...(base + base / 2)), now: now)
     }
 
-    mutating func armElectionTimer(after delay: Int64, now: Int64) {
-        deadline = now + delay
-        excused = false
-        effects.append(.setTimer(Self.electionTimer, afterMilliseconds: delay))
-    }
-
-    private mutating func drawn(_ range: ClosedRange<Int64>) -> Int64 {
-        Int64(generator.next(in: Int(range.lowerBound)...Int(range.upperBound)))
-    }
+    mutating func armElectionTimer(after delay: Int64, now: Int64) { effects.append(patience.begin(delay, now: now)) }
 
     mutating func send(_ message: RaftMessage, to node: NodeID? = nil) {
         effects.append(.send(to: node, message.encoded))
