@@ -42,6 +42,10 @@ def election(engine):
 
 def choose(site, engine, server=None):
     """Says on all devices how to elect: only consensus is replaced."""
+    if not getattr(site, "elects_as_installed", False):
+        # Whatever an earlier scenario replaced on a device comes back first.
+        together(site.devices, lambda device: device.install(device.site.count))
+        site.elects_as_installed = True
     before = pids(site)
     together(site.devices, lambda device: install(device, engine, server))
     after = pids(site)
