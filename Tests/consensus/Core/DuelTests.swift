@@ -9,7 +9,7 @@ struct DuelTests {
     @Test func proposersThatOutbidEachOtherDecideSoon() throws {
         var slowest: Int64 = 0
         var most = 0
-        for seed in 0..<300 {
+        for seed in UInt64(0)..<300 {
             var faults = Faults.none
             faults.delay = 1...1
             var site = SimulatedElection(
