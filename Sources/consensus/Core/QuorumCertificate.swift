@@ -53,6 +53,24 @@ public struct QuorumCertificate: ByteCodable, Hashable {
         voices = try reader.list("the voices", limit: Genesis.memberLimit)
     }
 
+    /// Why the leadership's certificate is not one of it; nil if it is.
+    ///
+    /// - Parameter winner: the term and the node that a statement is about; nil if it is no vote.
+    static func flaw(
+        of leadership: Leadership, engine: String, at head: SiteHead, _ checks: ElectionChecks,
+        winner: ([UInt8]) throws -> (term: UInt64, leader: NodeID)?
+    ) -> String? {
+        do {
+            let certificate = try QuorumCertificate(encoded: leadership.certificate?.bytes ?? [])
+            guard let won = try winner(certificate.statement), won.term == leadership.term,
+                won.leader == leadership.leader
+            else { return "its signatures are of another term or for another node" }
+            return certificate.flaw(engine: engine, at: head, checks)
+        } catch {
+            return "\(error)"
+        }
+    }
+
     /// Why this doesn't show that a quorum of the head's members made the statement in an election by `engine`; nil if it
     /// does.
     public func flaw(engine: String, at head: SiteHead, _ checks: ElectionChecks) -> String? {

@@ -130,14 +130,9 @@ public struct PaxosElection: Election {
     }
 
     public static func flaw(of leadership: Leadership, at head: SiteHead, _ checks: ElectionChecks) -> String? {
-        do {
-            let certificate = try QuorumCertificate(encoded: leadership.certificate?.bytes ?? [])
-            guard case .accept(let term, let acceptance) = try PaxosMessage(encoded: certificate.statement),
-                term == leadership.term, acceptance.leader == leadership.leader
-            else { return "its signatures are of another term or for another node" }
-            return certificate.flaw(engine: name, at: head, checks)
-        } catch {
-            return "\(error)"
+        QuorumCertificate.flaw(of: leadership, engine: name, at: head, checks) { statement in
+            guard case .accept(let term, let acceptance) = try PaxosMessage(encoded: statement) else { return nil }
+            return (term, acceptance.leader)
         }
     }
 

@@ -100,14 +100,9 @@ public struct RaftElection: Election {
     }
 
     public static func flaw(of leadership: Leadership, at head: SiteHead, _ checks: ElectionChecks) -> String? {
-        do {
-            let certificate = try QuorumCertificate(encoded: leadership.certificate?.bytes ?? [])
-            guard case .vote(let term, let candidate, _) = try RaftMessage(encoded: certificate.statement),
-                term == leadership.term, candidate == leadership.leader
-            else { return "its votes are of another term or for another node" }
-            return certificate.flaw(engine: name, at: head, checks)
-        } catch {
-            return "\(error)"
+        QuorumCertificate.flaw(of: leadership, engine: name, at: head, checks) { statement in
+            guard case .vote(let term, let candidate, _) = try RaftMessage(encoded: statement) else { return nil }
+            return (term, candidate)
         }
     }
 
