@@ -26,12 +26,26 @@ public struct Member: ByteCodable, Codable, Hashable {
     }
 }
 
+/// How many of a block's voters must agree. Fixed for a chain's life; it never follows who is present.
+public enum QuorumRule: String, Codable, Hashable, Sendable, CaseIterable {
+    /// More than half: members may crash, and none lies.
+    case crash
+    /// More than two thirds: up to f of 3f + 1 members may do anything.
+    case byzantine
+
+    /// What a site of so many founders gets if nothing else was asked for: fewer than four can't bear a liar.
+    public static func usual(members: Int) -> QuorumRule { members >= 4 ? .byzantine : .crash }
+}
+
 /// What all nodes must plan by alike, so it is fixed in the genesis and not read from each one's environment.
 public struct SiteParameters: ByteCodable, Codable, Hashable {
     /// The placement strategy: `balance` or `paper`.
     public var strategy: String
+    public var quorum: QuorumRule
     /// Milliseconds from one block's commit to the next one's proposal, 100 to 60,000.
     public var blockInterval: Int64
+    /// The same while there is nothing to decide: from ``blockInterval`` to 60,000. Blocks then only carry reports.
+    public var idleInterval: Int64
     /// Milliseconds of block time without a report after which a node's apps are placed elsewhere, 3,000 to 3,600,000.
     public var absentAfter: Int64
     /// Milliseconds that a move may take before the chain ends it, 10,000 to 3,600,000.
@@ -44,12 +58,16 @@ public struct SiteParameters: ByteCodable, Codable, Hashable {
     /// Milliseconds of block time for which `balance` leaves an app alone after a move, 0 to 3,600,000.
     public var coolDown: Int64
 
+    /// - Parameter idleInterval: nil for 2,500 or, if that is longer, the block interval.
     public init(
-        strategy: String = "balance", blockInterval: Int64 = 1_000, absentAfter: Int64 = 15_000,
-        moveDeadline: Int64 = 120_000, declaredDemand: Int64 = 100, margin: Int64 = 69_000, coolDown: Int64 = 60_000
+        strategy: String = "balance", quorum: QuorumRule = .crash, blockInterval: Int64 = 1_000,
+        idleInterval: Int64? = nil, absentAfter: Int64 = 5_000, moveDeadline: Int64 = 120_000,
+        declaredDemand: Int64 = 100, margin: Int64 = 69_000, coolDown: Int64 = 60_000
     ) {
         self.strategy = strategy
+        self.quorum = quorum
         self.blockInterval = blockInterval
+        self.idleInterval = idleInterval ?? max(blockInterval, 2_500)
         self.absentAfter = absentAfter
         self.moveDeadline = moveDeadline
         self.declaredDemand = declaredDemand
@@ -59,13 +77,15 @@ public struct SiteParameters: ByteCodable, Codable, Hashable {
 
     public func encode(to writer: inout ByteWriter) {
         writer.text(strategy)
-        for figure in [blockInterval, absentAfter, moveDeadline, declaredDemand, margin, coolDown] {
+        writer.text(quorum.rawValue)
+        for figure in [blockInterval, idleInterval, absentAfter, moveDeadline, declaredDemand, margin, coolDown] {
             writer.integer(figure)
         }
     }
 
     public init(from reader: inout ByteReader) throws {
         strategy = try reader.text("a strategy", limit: 32)
+        quorum = try reader.named("the quorum rule")
         func figure(_ name: String, _ range: ClosedRange<Int64>) throws -> Int64 {
             let value = try reader.integer(Int64.self)
             guard range.contains(value) else {
@@ -74,6 +94,7 @@ public struct SiteParameters: ByteCodable, Codable, Hashable {
             return value
         }
         blockInterval = try figure("the block interval", 100...60_000)
+        idleInterval = try figure("the idle interval", blockInterval...60_000)
         absentAfter = try figure("the time to absence", 3_000...3_600_000)
         moveDeadline = try figure("a move's deadline", 10_000...3_600_000)
         declaredDemand = try figure("the declared demand", 1...64_000)

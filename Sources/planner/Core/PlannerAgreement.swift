@@ -19,8 +19,18 @@ extension PlannerMachine {
             }
         }
         agreement = next
-        let timer = PlannerTimer.nextHeight(next.height)
-        effects.append(.setTimer(timer, afterMilliseconds: state.parameters.blockInterval))
+        isPlanned = Strategies.of(state.parameters).map { !$0.plan(for: state).isEmpty } ?? false
+        pace()
+    }
+
+    /// Sets when the running height begins: soon if there is something to decide, else when the idle interval is over.
+    mutating func pace() {
+        guard let state, let agreement, !agreement.isStarted else { return }
+        let isBusy = isPlanned || !pool.entries.isEmpty
+        let interval = isBusy ? state.parameters.blockInterval : state.parameters.idleInterval
+        let passed = now - (committedAt ?? now)
+        effects.append(
+            .setTimer(.nextHeight(agreement.height), afterMilliseconds: max(0, interval - passed)))
     }
 
     /// Feeds the agreement and does what it says.

@@ -48,6 +48,8 @@ public struct PlannerMachine: StateMachine {
     var lastPlacement: Placement?
     /// Until when the first placement waits for news; nil once it was told.
     var placementWaits: Int64?
+    /// Whether the next block places or moves something.
+    var isPlanned = false
     /// When the head was committed here, monotonic milliseconds; nil if that was before the start.
     var committedAt: Int64?
     var random: SplitMix64

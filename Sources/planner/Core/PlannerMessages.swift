@@ -62,7 +62,11 @@ extension PlannerMachine {
             requests.refused(message, error).map { effects.append($0) }
             return
         }
-        if pool.take(message, transaction, at: now) == .full { count("pool-full") }
+        switch pool.take(message, transaction, at: now) {
+        case .taken: pace()
+        case .known: break
+        case .full: count("pool-full")
+        }
     }
 
     private mutating func receiveStatus(_ message: SignedMessage) {

@@ -1,16 +1,11 @@
-/// How many of a height's members must agree. Fixed in the genesis; it never follows who is present.
+public import Contracts
+
+/// How many of a height's members must agree, by the rule of the chain.
 public struct Quorum: Hashable, Sendable {
-    public enum Rule: String, Sendable {
-        /// More than half: members may crash, and none lies.
-        case crash
-        /// More than two thirds: up to f of 3f + 1 members may do anything.
-        case byzantine
-    }
-
     public let members: Int
-    public let rule: Rule
+    public let rule: QuorumRule
 
-    public init(members: Int, rule: Rule) {
+    public init(members: Int, rule: QuorumRule) {
         self.members = members
         self.rule = rule
     }

@@ -55,7 +55,7 @@ public struct SiteState: Sendable, Equatable {
 
     public var memberIDs: [NodeID] { members.map(\.id) }
 
-    public var quorum: Quorum { Quorum(members: members.count, rule: .crash) }
+    public var quorum: Quorum { Quorum(members: members.count, rule: parameters.quorum) }
 
     /// What the builder of the next block draws for.
     public var nextDraw: Draw { Draw(genesis: genesis, height: height + 1, seed: seed) }

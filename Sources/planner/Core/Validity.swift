@@ -130,7 +130,7 @@ enum BlockTime {
     /// nobody becomes absent in the first of them for want of a chance to report.
     static func latest(after parent: SiteState) -> Int64 {
         guard parent.height > 0 else { return 1 << 53 }
-        let step = max(parent.parameters.absentAfter / 3, parent.parameters.blockInterval + 1_000)
+        let step = max(parent.parameters.absentAfter / 3, parent.parameters.idleInterval + 1_000)
         return parent.time + step
     }
 

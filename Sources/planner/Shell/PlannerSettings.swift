@@ -18,12 +18,24 @@ struct PlannerOptions: ParsableArguments {
     @Option(help: "How apps are placed (POISE_STRATEGY: balance or paper; default balance).")
     var strategy: String?
 
+    @Option(
+        help:
+            "How many devices must agree (POISE_QUORUM: byzantine, more than two thirds, or crash, more than half; default byzantine for 4 and more founders)."
+    )
+    var quorum: String?
+
     @Option(help: "Milliseconds from one block to the next (POISE_BLOCK_INTERVAL_MS; default 1000).")
     var blockIntervalMs: Int?
 
     @Option(
         help:
-            "Milliseconds without a report after which a device's apps go elsewhere (POISE_ABSENT_AFTER_MS; default 15000)."
+            "The same while there is nothing to decide (POISE_IDLE_INTERVAL_MS; default 2500): an SD card has to bear each block."
+    )
+    var idleIntervalMs: Int?
+
+    @Option(
+        help:
+            "Milliseconds without a report after which a device's apps go elsewhere (POISE_ABSENT_AFTER_MS; default 5000)."
     )
     var absentAfterMs: Int?
 
@@ -80,11 +92,19 @@ struct PlannerSettings: Sendable, Equatable {
         func figure(_ key: String, _ flag: Int?, _ value: Int64, _ range: ClosedRange<Int>) throws -> Int64 {
             Int64(try settings.integer(key, flag: flag, default: Int(value), in: range))
         }
+        let usualQuorum = QuorumRule.usual(members: expect)
+        let rule = try settings.choice(
+            "quorum", flag: options.quorum, default: usualQuorum.rawValue, of: QuorumRule.allCases.map(\.rawValue))
+        let quorum = QuorumRule(rawValue: rule) ?? usualQuorum
+        let blockInterval = try figure(
+            "block-interval-ms", options.blockIntervalMs, usual.blockInterval, 100...60_000)
         parameters = SiteParameters(
             strategy: try settings.choice(
                 "strategy", flag: options.strategy, default: usual.strategy, of: Strategies.names),
-            blockInterval: try figure(
-                "block-interval-ms", options.blockIntervalMs, usual.blockInterval, 100...60_000),
+            quorum: quorum, blockInterval: blockInterval,
+            idleInterval: try figure(
+                "idle-interval-ms", options.idleIntervalMs, max(blockInterval, usual.idleInterval),
+                Int(blockInterval)...60_000),
             absentAfter: try figure("absent-after-ms", options.absentAfterMs, usual.absentAfter, 3_000...3_600_000),
             moveDeadline: try figure(
                 "move-deadline-ms", options.moveDeadlineMs, usual.moveDeadline, 10_000...3_600_000),

@@ -14,7 +14,7 @@ import Testing
         init(seed: UInt64, strategy: String) throws {
             random = SplitMix64(seed: seed)
             let nodes = random.next(in: 1...9)
-            chain = TestChain(nodes: nodes, parameters: SiteParameters(strategy: strategy))
+            chain = TestChain(nodes: nodes, parameters: SiteParameters(strategy: strategy, absentAfter: 15_000))
             var reports: [SignedMessage] = []
             for index in 0..<nodes {
                 chain.base[index] = random.next(in: 0...400_000)
@@ -109,7 +109,7 @@ import Testing
         var (placed, moved, left) = (0, 0, 0)
         for seed in 0..<500 as Range<UInt64> {
             var world = try World(seed: seed, strategy: strategy)
-            let planner = try #require(Strategies.of(SiteParameters(strategy: strategy)))
+            let planner = try #require(Strategies.of(SiteParameters(strategy: strategy, absentAfter: 15_000)))
             var rest = 0
             for _ in 0..<300 where rest < 3 {
                 let plan = planner.plan(for: world.state)
@@ -138,7 +138,7 @@ import Testing
     /// Apps that nobody may run hold up neither those behind them nor, under `paper`, moves.
     @Test(arguments: [BalanceStrategy.name, PaperStrategy.name])
     func appsWithoutAPlaceHoldUpNobody(_ strategy: String) throws {
-        var chain = TestChain(nodes: 2, parameters: SiteParameters(strategy: strategy))
+        var chain = TestChain(nodes: 2, parameters: SiteParameters(strategy: strategy, absentAfter: 15_000))
         try chain.grow(reports: chain.reports())
         for name in ["a", "b"] { try chain.run(name, on: 0) }
         for number in 0..<Plan.limit * 5 {
@@ -149,7 +149,7 @@ import Testing
         }
         chain.state.apps["late"] = AppRecord(specification: .test("late"), on: nil, since: 0)
         chain.state.queue.append("late")
-        let planner = try #require(Strategies.of(SiteParameters(strategy: strategy)))
+        let planner = try #require(Strategies.of(SiteParameters(strategy: strategy, absentAfter: 15_000)))
         #expect(planner.plan(for: chain.state).assignments.map(\.app) == ["late"])
         chain.state.queue.removeLast()
         chain.state.apps["late"] = nil

@@ -17,7 +17,7 @@ import Testing
         var moves: [Move] = []
 
         init(
-            nodes: Int, seed: UInt64, parameters: SiteParameters = SiteParameters(strategy: PaperStrategy.name)
+            nodes: Int, seed: UInt64, parameters: SiteParameters = SiteParameters(strategy: PaperStrategy.name, absentAfter: 15_000)
         ) throws {
             chain = TestChain(nodes: nodes, parameters: parameters)
             random = SplitMix64(seed: seed)
@@ -135,7 +135,7 @@ import Testing
     }
 
     @Test func whatMustNotMoveStays() throws {
-        var chain = TestChain(nodes: 2, parameters: SiteParameters(strategy: PaperStrategy.name))
+        var chain = TestChain(nodes: 2, parameters: SiteParameters(strategy: PaperStrategy.name, absentAfter: 15_000))
         try chain.grow(reports: chain.reports())
         var pinned = AppSpecification.test("pinned")
         pinned.move = .never

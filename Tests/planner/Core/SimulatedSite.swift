@@ -84,7 +84,7 @@ struct SimulatedSite {
 
     static let start: Int64 = 1_700_000_000_000
 
-    init(nodes count: Int, seed: UInt64, faults: Faults = Faults(), parameters: SiteParameters = SiteParameters()) {
+    init(nodes count: Int, seed: UInt64, faults: Faults = Faults(), parameters: SiteParameters = .lively) {
         random = SplitMix64(seed: seed)
         self.faults = faults
         self.parameters = parameters
@@ -433,4 +433,9 @@ struct HappeningQueue<Item> {
     }
 
     private func precedes(_ a: Int, _ b: Int) -> Bool { (heap[a].at, heap[a].order) < (heap[b].at, heap[b].order) }
+}
+
+extension SiteParameters {
+    /// A block a second, whether there is something to decide or not.
+    static let lively = SiteParameters(idleInterval: 1_000, absentAfter: 15_000)
 }

@@ -14,7 +14,7 @@ struct TestChain {
     /// What nodes say of themselves where it isn't the usual, by their index.
     var facts: [Int: Facts] = [:]
 
-    init(nodes: Int, parameters: SiteParameters = SiteParameters()) {
+    init(nodes: Int, parameters: SiteParameters = SiteParameters(absentAfter: 15_000)) {
         keys = (0..<nodes).map { SigningKey(seed: [UInt8](repeating: UInt8($0 + 1), count: 32))! }
             .sorted { $0.nodeID < $1.nodeID }
         genesis = Genesis(

@@ -16,7 +16,11 @@ import Testing
     @Test func defaultsAreThoseOfTheGenesis() throws {
         let settings = try settings(["POISE_NAME": "pi1", "POISE_EXPECT": "4"])
         #expect(settings.name == "pi1" && settings.expect == 4 && settings.site == "poise")
-        #expect(settings.parameters == SiteParameters())
+        #expect(settings.parameters == SiteParameters(quorum: .byzantine))
+        let small = try self.settings(["POISE_NAME": "pi1", "POISE_EXPECT": "3"])
+        #expect(small.parameters == SiteParameters(quorum: .crash))
+        let other = try self.settings(["POISE_NAME": "pi1", "POISE_EXPECT": "4", "POISE_QUORUM": "crash"])
+        #expect(other.parameters == SiteParameters())
     }
 
     @Test func flagsComeBeforeTheEnvironment() throws {
