@@ -24,6 +24,11 @@ struct EncodedType: Sendable, CustomTestStringConvertible {
         EncodedType { $0.transaction() }, EncodedType { $0.submitted() },
         EncodedType { Member(id: $0.nodeID(), name: $0.text(63), vrf: $0.vrfKey()) },
         EncodedType { Draw(genesis: $0.digest(), height: $0.number(), seed: $0.digest()) },
+        EncodedType { $0.order(.dismiss($0.nodeID())) }, EncodedType { $0.invitation() },
+        EncodedType { $0.join() }, EncodedType { $0.evidence() },
+        EncodedType {
+            InvitationToken(invitation: $0.invitation(), signature: $0.signature(), seed: $0.bytes(32))
+        },
         EncodedType { SignedGenesis(genesis: $0.genesis(), signature: $0.signature()) },
     ]
 
@@ -222,7 +227,9 @@ extension Arbitrary {
                 == "the CPU capacity is 0, which is not allowed")
         #expect(refused(AppSpecification(name: "-a", image: "i")) == "an app's name is \"-a\", which is not allowed")
         #expect(refused(AppSpecification(name: "a", image: "i", cpuMillicores: 0)).hasPrefix("a CPU limit is 0"))
-        #expect(refused(Transaction.remove(app: "A")) == "an app's name is \"A\", which is not allowed")
+        #expect(
+            refused(Order(genesis: .zero, sequence: 0, act: .remove(app: "A")))
+                == "an app's name is \"A\", which is not allowed")
         #expect(
             refused(PlacementConstraint(.label("A"), "")).hasPrefix("a constraint's subject is \"node.labels.A\""))
         #expect(refused(PlacementConstraint(.hostname, "")).hasPrefix("a constraint's value is \"\""))

@@ -31,7 +31,7 @@ import Testing
 
     private func vector(_ name: String) throws -> [UInt8] { try #require(vectors[name], "\(name)") }
 
-    private let keys = [0, 32].compactMap { first in SigningKey(seed: Array(first..<first + 32)) }
+    private let keys = [0, 32, 64, 96].compactMap { first in SigningKey(seed: Array(first..<first + 32)) }
     private let site = Digest(of: Array("home".utf8), domain: "poise/site/1")
     private let block = Digest(of: Array("block".utf8), domain: "x")
 
@@ -54,7 +54,8 @@ import Testing
 
     private var genesis: Genesis {
         Genesis(
-            site: "home", parameters: SiteParameters(strategy: "paper"),
+            site: "home", operatorKey: keys[2].publicKey,
+            parameters: SiteParameters(strategy: "paper", quorum: .byzantine),
             members: zip(keys, ["pi1", "pi2"]).map { Member(id: $0.nodeID, name: $1, vrf: $0.vrf.publicKey) })
     }
 
@@ -105,13 +106,48 @@ import Testing
             constraints: [
                 PlacementConstraint(.label("floor"), "2"), PlacementConstraint(.hostname, isEqual: false, "pi1"),
             ], devices: [DeviceMapping(source: "/dev/video0", target: "/dev/video1", permissions: "rw")])
-        let submit = Transaction.submit([SubmittedApp(specification: app, on: keys[1].nodeID)])
-        #expect(submit.encoded == (try vector("transaction, submit")))
-        #expect(Transaction.remove(app: "web").encoded == (try vector("transaction, remove")))
+        func order(_ sequence: UInt64, _ act: Order.Act) -> Order {
+            Order(genesis: genesis.hash, sequence: sequence, act: act)
+        }
+        let submit = order(
+            1_767_225_600_000_000, .submit([SubmittedApp(specification: app, on: keys[1].nodeID)]))
+        #expect(submit.signedBytes == (try vector("order, submit")))
+        let signed = SignedOrder(order: submit, signature: keys[2].sign(submit.signedBytes))
+        #expect(Transaction.order(signed).encoded == (try vector("transaction, order")))
+        #expect(keys[2].publicKey.verifies(signed.signature, of: try vector("order, submit")))
+        #expect(order(2, .remove(app: "web")).encoded == (try vector("order, remove")))
+        #expect(order(3, .dismiss(keys[1].nodeID)).encoded == (try vector("order, dismiss")))
+        let configure = order(4, .configure(SiteParameters(quorum: .byzantine), from: 100))
+        #expect(configure.encoded == (try vector("order, configure")))
         let receipt = Receipt(
             app: "web", incarnation: 9, outcome: .refused, reason: "no room",
             shipment: Shipment(bytes: 1 << 20, milliseconds: 250))
         #expect(Transaction.receipt(receipt).encoded == (try vector("transaction, receipt")))
+    }
+
+    @Test func changesOfMembers() throws {
+        #expect(Transaction.leave(since: 7).encoded == (try vector("transaction, leave")))
+        var members = ByteWriter()
+        members.list(genesis.members)
+        let invitation = Invitation(
+            genesis: genesis.hash, site: "home", height: 42, head: block,
+            members: Digest(of: members.bytes, domain: "poise/members/2"), name: "pi3", expires: 1_767_225_660_000,
+            key: keys[3].publicKey)
+        #expect(invitation.signedBytes == (try vector("invitation")))
+        let member = Member(id: keys[1].nodeID, name: "pi3", vrf: keys[1].vrf.publicKey)
+        let join = Join(
+            invitation: invitation, signature: keys[2].sign(invitation.signedBytes), member: member,
+            proof: keys[3].sign(Join.provenBytes(invitation, member)))
+        #expect(Transaction.join(join).encoded == (try vector("transaction, join")))
+        let votes = [block, nil].map { block in
+            let vote = Vote(genesis: genesis.hash, height: 42, round: 1, step: .precommit, block: block)
+            return SignedVote(voter: keys[0].nodeID, vote: vote, signature: keys[0].sign(vote.encoded))
+        }
+        let evidence = try #require(Evidence(votes[0], votes[1]))
+        #expect(Transaction.evidence(evidence).encoded == (try vector("transaction, evidence")))
+        let token = InvitationToken(invitation: invitation, signature: join.signature, seed: keys[3].seed)
+        #expect(try InvitationToken(text: token.text) == token)
+        #expect(throws: ByteCodingError.self) { try InvitationToken(text: token.text.dropLast(2) + "zz") }
     }
 
     @Test func kindsKeepTheirNumbers() {

@@ -1,4 +1,5 @@
 import Contracts
+import Identity
 import PlannerCore
 
 /// planner with its core and its storage.
@@ -46,7 +47,7 @@ final class PlannerProcess: SimulatedProcess {
         guard device.gossip.isUp else { return later(250) { [self] in identify() } }
         let configuration = PlannerConfiguration(
             here: device.id, name: device.name, vrf: device.key.vrf.publicKey, site: site.name,
-            parameters: site.parameters, expect: site.devices.count)
+            operatorKey: SimulatedSite.operatorKey.publicKey, parameters: site.parameters, expect: site.devices.count)
         do {
             machine = try PlannerMachine(
                 configuration, genesis: device.disk.genesis, chain: try storedChain(), agreement: device.disk.agreement,
@@ -103,10 +104,21 @@ final class PlannerProcess: SimulatedProcess {
     func take(_ receipt: Receipt) { request({ .receipt($0, receipt) }, { _ in }) }
 
     func submit(_ submissions: [Submission], _ answer: @escaping (Problem?) -> Void) {
-        request({ .submit($0, submissions) }, answer)
+        let members = machine?.members ?? []
+        do throws(Problem) {
+            order(.submit(try Submission.apps(submissions, nodes: members.map { ($0.name, $0.id) })), answer)
+        } catch {
+            time.after(1) { answer(error) }
+        }
     }
 
-    func remove(_ app: String, _ answer: @escaping (Problem?) -> Void) { request({ .remove($0, app: app) }, answer) }
+    func remove(_ app: String, _ answer: @escaping (Problem?) -> Void) { order(.remove(app: app), answer) }
+
+    private func order(_ act: Order.Act, _ answer: @escaping (Problem?) -> Void) {
+        let order = Order(genesis: state?.genesis ?? .zero, sequence: site.nextOrder(), act: act)
+        let signature = SimulatedSite.operatorKey.sign(order.signedBytes)
+        request({ .order($0, SignedOrder(order: order, signature: signature)) }, answer)
+    }
 
     private func request(_ kind: (RequestID) -> PlannerEvent.Kind, _ answer: @escaping (Problem?) -> Void) {
         guard isUp, machine != nil else {

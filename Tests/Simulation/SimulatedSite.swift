@@ -1,5 +1,6 @@
 public import ConsensusCore
 import Contracts
+import Identity
 import PlannerCore
 
 /// A whole site: devices with all five cores each, a network, and what goes wrong. One seed gives one history.
@@ -43,6 +44,13 @@ public final class SimulatedSite {
     static let calm: Int64 = 2_000
 
     let name = "simulation"
+    static let operatorKey: SigningKey = {
+        guard let key = SigningKey(seed: [UInt8](repeating: 1, count: SigningKey.seedCount)) else {
+            preconditionFailure("a seed has 32 bytes")
+        }
+        return key
+    }()
+    private var orders: UInt64 = 0
     let parameters = SiteParameters(
         blockInterval: 1_000, absentAfter: 6_000, moveDeadline: 15_000, declaredDemand: 100)
     let time: Timeline
@@ -202,6 +210,12 @@ public final class SimulatedSite {
     }
 
     // MARK: - Words
+
+    /// A sequence for the operator's next order.
+    func nextOrder() -> UInt64 {
+        orders += 1
+        return orders
+    }
 
     func name(_ id: NodeID) -> String { devices.first { $0.id == id }?.name ?? id.short }
 

@@ -6,6 +6,7 @@ Everything goes through `lab exec`, as a person would do it: nothing here reache
 import json
 import os
 import subprocess
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -13,6 +14,7 @@ LAB = os.path.join(ROOT, "compose", "lab", "lab")
 DEVICE = os.path.join(ROOT, "compose", "device.yaml")
 #: For a site that elects through etcd, beside DEVICE.
 ETCD = os.path.join(ROOT, "compose", "etcd.yaml")
+PLANNER = os.path.join(ROOT, ".build", "release", "planner")
 SERVICES = ["monitor", "gossip", "consensus", "planner", "migrator"]
 
 
@@ -96,7 +98,11 @@ class Device:
         `beside` are Compose files that change what the device's own says.
         """
         peers = ",".join(d.address for d in self.site.devices if d is not self)
-        environment = {"POISE_NAME": self.name, "POISE_PEERS": peers, "POISE_EXPECT": str(expect), **settings}
+        operator, secret = self.site.operator()
+        environment = {"POISE_NAME": self.name, "POISE_PEERS": peers, "POISE_EXPECT": str(expect),
+                       "POISE_OPERATOR": operator, **settings}
+        self.exec("sh", "-c", "mkdir -p /etc/poise/operator && cat > /etc/poise/operator/key && "
+                  "chmod 600 /etc/poise/operator/key && chown -R 7700:7700 /etc/poise/operator", stdin=secret)
         for service, tag in (tags or {}).items():
             environment[f"POISE_{service.upper()}_TAG"] = tag
         files = []
@@ -139,6 +145,17 @@ class Site:
         self.count = count
         self.network = os.environ.get("LAB_NET", "10.77.0")
         self.devices = [Device(self, n) for n in range(1, count + 1)]
+        self.keys = None
+
+    def operator(self):
+        """The site's operator: the public half of the key, and the content of its file."""
+        if not self.keys:
+            with tempfile.TemporaryDirectory() as directory:
+                path = os.path.join(directory, "key")
+                public = run(PLANNER, "operator", "create", "--operator-key", path).stdout.strip()
+                with open(path) as file:
+                    self.keys = public, file.read()
+        return self.keys
 
     def __getitem__(self, name):
         return next(d for d in self.devices if d.name == name)

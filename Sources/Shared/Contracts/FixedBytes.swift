@@ -92,6 +92,18 @@ public struct NodeID: FixedBytes {
     public static func < (a: Self, b: Self) -> Bool { a.words < b.words }
 }
 
+/// An Ed25519 public key that is no node's: the operator's, or that of an invitation.
+public struct PublicKey: FixedBytes {
+    public static let count = 32
+    private let words: FourWords
+    public var bytes: [UInt8] { words.bytes }
+    public init(unchecked: [UInt8]) { words = FourWords(unchecked) }
+    public static func < (a: Self, b: Self) -> Bool { a.words < b.words }
+
+    /// Stands where nobody can sign.
+    public static let zero = PublicKey(unchecked: [UInt8](repeating: 0, count: count))
+}
+
 /// A BLAKE2b-256 hash.
 public struct Digest: FixedBytes {
     public static let count = 32

@@ -1,6 +1,6 @@
 // What a site is founded on, agreed before its first block.
 
-/// A founding member.
+/// A member of a site: one of its founders, or invited later.
 public struct Member: ByteCodable, Codable, Hashable {
     public var id: NodeID
     public var name: String
@@ -107,16 +107,25 @@ public struct SiteParameters: ByteCodable, Codable, Hashable {
 public struct Genesis: ByteCodable, Codable, Hashable {
     public static let memberLimit = 1_000
     /// Behind which tag it is signed.
-    public static let domain = "poise/genesis/2"
+    public static let domain = "poise/genesis/3"
 
     public var site: String
+    /// Who alone can invite and dismiss nodes, submit and remove apps, and change the parameters.
+    public var operatorKey: PublicKey
     public var parameters: SiteParameters
+    /// The chain that this one goes on from, if the operator had to found the site anew.
+    public var predecessor: Predecessor?
     /// In ascending order of key, each key and name once.
     public var members: [Member]
 
-    public init(site: String, parameters: SiteParameters, members: [Member]) {
+    public init(
+        site: String, operatorKey: PublicKey, parameters: SiteParameters, members: [Member],
+        predecessor: Predecessor? = nil
+    ) {
         self.site = site
+        self.operatorKey = operatorKey
         self.parameters = parameters
+        self.predecessor = predecessor
         self.members = members.sorted { $0.id < $1.id }
     }
 
@@ -130,13 +139,17 @@ public struct Genesis: ByteCodable, Codable, Hashable {
 
     public func encode(to writer: inout ByteWriter) {
         writer.text(site)
+        writer.value(operatorKey)
         writer.value(parameters)
+        writer.optional(predecessor)
         writer.list(members)
     }
 
     public init(from reader: inout ByteReader) throws {
         site = try reader.text("the site's name", limit: 63)
+        operatorKey = try reader.value()
         parameters = try reader.value()
+        predecessor = try reader.optional()
         members = try reader.list("the members", limit: Self.memberLimit)
         for (a, b) in zip(members, members.dropFirst()) where a.id >= b.id {
             throw ByteCodingError.invalid(what: "the members", value: "out of order at \(b.id.short)")
@@ -144,6 +157,36 @@ public struct Genesis: ByteCodable, Codable, Hashable {
         guard Set(members.map(\.name)).count == members.count else {
             throw ByteCodingError.invalid(what: "the members", value: "two of one name")
         }
+    }
+}
+
+/// Where a chain ended that lost its quorum for good. The one that goes on from it begins with the state after that block.
+public struct Predecessor: ByteCodable, Codable, Hashable {
+    public var genesis: Digest
+    /// The last block, and the root of the state after it.
+    public var height: UInt64
+    public var head: Digest
+    public var stateRoot: Digest
+
+    public init(genesis: Digest, height: UInt64, head: Digest, stateRoot: Digest) {
+        self.genesis = genesis
+        self.height = height
+        self.head = head
+        self.stateRoot = stateRoot
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.value(genesis)
+        writer.integer(height)
+        writer.value(head)
+        writer.value(stateRoot)
+    }
+
+    public init(from reader: inout ByteReader) throws {
+        genesis = try reader.value()
+        height = try reader.integer()
+        head = try reader.value()
+        stateRoot = try reader.value()
     }
 }
 

@@ -97,35 +97,50 @@ public struct SubmittedApp: ByteCodable, Hashable {
     }
 }
 
-/// A change that a node asks the chain to make. It is carried in a block as the message that its node signed.
+/// A change that a node asks the chain to make. It is carried in a block as the message that its node signed, and says
+/// nothing in another's name but what that other has signed itself.
 public enum Transaction: ByteCodable, Hashable {
     /// Apps in one submission at most.
     public static let submissionLimit = 256
 
-    /// Put these apps into the queue, in this order: all of them or, if one of them can't be, none.
-    case submit([SubmittedApp])
-    case remove(app: String)
+    /// What the operator ordered, whoever brings it.
+    case order(SignedOrder)
+    /// The sender, who is no member yet, was invited.
+    case join(Join)
+    /// The sender, a member since this height, wants to be relieved of its apps and then to be no member any more.
+    case leave(since: UInt64)
+    /// Another member voted twice.
+    case evidence(Evidence)
+    /// What became of a placement or move on the sender's device.
     case receipt(Receipt)
 
     public func encode(to writer: inout ByteWriter) {
         switch self {
-        case .submit(let apps):
-            writer.integer(UInt8(1))
-            writer.list(apps)
-        case .remove(let app):
-            writer.integer(UInt8(2))
-            writer.text(app)
         case .receipt(let receipt):
             writer.integer(UInt8(3))
             writer.value(receipt)
+        case .order(let order):
+            writer.integer(UInt8(4))
+            writer.value(order)
+        case .join(let join):
+            writer.integer(UInt8(5))
+            writer.value(join)
+        case .leave(let since):
+            writer.integer(UInt8(6))
+            writer.integer(since)
+        case .evidence(let evidence):
+            writer.integer(UInt8(7))
+            writer.value(evidence)
         }
     }
 
     public init(from reader: inout ByteReader) throws {
         switch try reader.integer(UInt8.self) {
-        case 1: self = .submit(try reader.list("a submission", limit: Self.submissionLimit))
-        case 2: self = .remove(app: try reader.appName())
         case 3: self = .receipt(try reader.value())
+        case 4: self = .order(try reader.value())
+        case 5: self = .join(try reader.value())
+        case 6: self = .leave(since: try reader.integer())
+        case 7: self = .evidence(try reader.value())
         case let other: throw ByteCodingError.invalid(what: "a transaction's kind", value: "\(other)")
         }
     }

@@ -20,5 +20,5 @@ extension Digest {
 
 extension Genesis {
     /// The chain's name, which every vote carries.
-    public var hash: Digest { Digest(of: encoded, domain: "poise/genesis-hash/2") }
+    public var hash: Digest { Digest(of: encoded, domain: "poise/genesis-hash/3") }
 }

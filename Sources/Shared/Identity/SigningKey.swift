@@ -30,6 +30,9 @@ public struct SigningKey: Sendable {
         nodeID = NodeID(unchecked: publicKey)
     }
 
+    /// The public half, where the key is no node's.
+    public var publicKey: PublicKey { PublicKey(unchecked: nodeID.bytes) }
+
     /// Signs `bytes`. Deterministic, as Ed25519 is.
     public func sign(_ bytes: [UInt8]) -> Signature {
         var signature = [UInt8](repeating: 0, count: Signature.count)
@@ -42,7 +45,20 @@ public struct SigningKey: Sendable {
 extension NodeID {
     /// Whether `signature` is this node's for `bytes`.
     public func verifies(_ signature: Signature, of bytes: [UInt8]) -> Bool {
+        Ed25519.verifies(signature, of: bytes, by: self.bytes)
+    }
+}
+
+extension PublicKey {
+    /// Whether `signature` was made with this key's other half for `bytes`.
+    public func verifies(_ signature: Signature, of bytes: [UInt8]) -> Bool {
+        Ed25519.verifies(signature, of: bytes, by: self.bytes)
+    }
+}
+
+private enum Ed25519 {
+    static func verifies(_ signature: Signature, of bytes: [UInt8], by key: [UInt8]) -> Bool {
         Sodium.prepare()
-        return crypto_sign_verify_detached(signature.bytes, bytes, UInt64(bytes.count), self.bytes) == 0
+        return crypto_sign_verify_detached(signature.bytes, bytes, UInt64(bytes.count), key) == 0
     }
 }

@@ -33,6 +33,8 @@ struct Agreement: Sendable {
         case decided(round: UInt32, block: Digest)
         /// A quorum decided a block that this node finds invalid: it must not go on.
         case contradicted(block: Digest, Refusal)
+        /// A member has voted twice.
+        case convict(Evidence)
         case count(String)
     }
 
@@ -76,8 +78,9 @@ struct Agreement: Sendable {
 
     /// Rounds before the running one whose votes and proposals are kept.
     static let memory: UInt32 = 8
-    /// Rounds after the running one that are listened to.
-    static let horizon: UInt32 = 10_000
+    /// Rounds after the running one whose votes and proposals are kept. Of later ones only is remembered who is there: all that
+    /// a node needs to follow, and all that a liar can make it keep.
+    static let reach: UInt32 = 8
 
     let genesis: Digest
     let height: UInt64
@@ -100,6 +103,10 @@ struct Agreement: Sendable {
     var candidates: [Digest: Candidate] = [:]
     var offers: [UInt32: [NodeID: Offer]] = [:]
     var votes: [Ballot: [NodeID: SignedVote]] = [:]
+    /// The furthest round beyond ``reach`` that each member has voted in.
+    var ahead: [NodeID: UInt32] = [:]
+    /// Members whose double votes were told.
+    var convicted: Set<NodeID> = []
     /// This node's own votes. One that is here is never cast otherwise.
     var cast: [Ballot: CastVote] = [:]
     var draft: Draft?
@@ -132,6 +139,9 @@ struct Agreement: Sendable {
 
     var isStarted: Bool { step != .waiting }
 
+    /// Whether this node may vote. One that isn't a member follows what the others decide.
+    var isMember: Bool { members.contains(here) }
+
     /// The block interval is over, or the first proposal is here.
     mutating func start() -> [Action] {
         guard !isStarted else { return [] }
@@ -150,11 +160,15 @@ struct Agreement: Sendable {
     /// - Precondition: voter, genesis and height are this agreement's and the signature was checked.
     mutating func take(_ vote: SignedVote) -> [Action] {
         let ballot = Ballot(round: vote.vote.round, step: vote.vote.step)
-        guard ballot.round <= round &+ Self.horizon, ballot.round <= Timeouts.lastRound else {
-            return [.count("round-too-far-ahead")]
+        guard ballot.round <= Timeouts.lastRound else { return [.count("round-too-far-ahead")] }
+        guard ballot.round <= round + Self.reach else {
+            ahead[vote.voter] = max(ahead[vote.voter] ?? 0, ballot.round)
+            return advance()
         }
         if let known = votes[ballot]?[vote.voter] {
-            return known.vote == vote.vote ? [] : [.count("double-vote")]
+            guard let evidence = Evidence(known, vote) else { return [] }
+            let isNews = convicted.insert(vote.voter).inserted
+            return [.count("double-vote")] + (isNews ? [.convict(evidence)] : [])
         }
         votes[ballot, default: [:]][vote.voter] = vote
         // Its own vote from before a crash binds it, even if its record was lost.
@@ -168,7 +182,7 @@ struct Agreement: Sendable {
     mutating func take(_ proposal: Proposal, by sender: NodeID, signature: Signature, _ candidate: Candidate)
         -> [Action]
     {
-        guard proposal.round <= round &+ Self.horizon, proposal.round <= Timeouts.lastRound else {
+        guard proposal.round <= min(round + Self.reach, Timeouts.lastRound) else {
             return [.count("round-too-far-ahead")]
         }
         if proposal.round > 0, proposer(of: proposal.round) != sender {
@@ -247,7 +261,7 @@ struct Agreement: Sendable {
     mutating func vote(_ step: VoteStep, _ block: Digest?) -> [Action] {
         self.step = step == .prevote ? .prevote : .precommit
         let ballot = Ballot(round: round, step: step)
-        guard cast[ballot] == nil else { return [] }
+        guard isMember, cast[ballot] == nil else { return [] }
         cast[ballot] = CastVote(block: block, signature: nil)
         return [.sign(.vote(height: height, round: round, step: step), encoded(ballot, block))]
     }

@@ -46,7 +46,7 @@ extension Agreement {
 
     /// 55-56.
     private mutating func skip() -> [Action]? {
-        var senders: [NodeID: UInt32] = [:]
+        var senders = ahead.filter { $0.value > round }
         for (ballot, voters) in votes where ballot.round > round {
             for voter in voters.keys { senders[voter] = max(senders[voter] ?? 0, ballot.round) }
         }

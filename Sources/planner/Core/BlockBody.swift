@@ -33,7 +33,8 @@ public struct BlockBody: ByteCodable, Hashable {
     }
 }
 
-/// In which order a block holds its transactions: receipts, removals, submissions; each by sender, then sequence.
+/// In which order a block holds its transactions: evidence, changes of members and parameters, receipts, removals, submissions;
+/// each by sender, then sequence.
 public struct TransactionOrder: Comparable, Sendable {
     let rank: Int
     let sender: NodeID
@@ -42,9 +43,17 @@ public struct TransactionOrder: Comparable, Sendable {
     public init(_ transaction: Transaction, sender: NodeID, sequence: UInt64) {
         rank =
             switch transaction {
-            case .receipt: 0
-            case .remove: 1
-            case .submit: 2
+            case .evidence: 0
+            case .join: 1
+            case .leave: 2
+            case .order(let signed):
+                switch signed.order.act {
+                case .dismiss: 3
+                case .configure: 4
+                case .remove: 6
+                case .submit: 7
+                }
+            case .receipt: 5
             }
         self.sender = sender
         self.sequence = sequence

@@ -11,7 +11,7 @@ struct BlockBuilder {
     let draw: VRFProof
 
     /// Bytes that reports and transactions may take together; the rest is for header and plan.
-    private static let messageBudget = Block.sizeLimit - 100_000
+    static let messageBudget = Block.sizeLimit - 100_000
 
     /// A header without signature, and the body it names.
     ///
@@ -21,7 +21,7 @@ struct BlockBuilder {
     func build(reports: [SignedMessage], transactions: [(message: SignedMessage, transaction: Transaction)])
         -> (header: BlockHeader, body: BlockBody)
     {
-        let plan = Strategies.of(parent.parameters)?.plan(for: parent) ?? Plan()
+        let plan = parent.nextPlan ?? Plan()
         var fold = Fold(parent, height: parent.height + 1, time: time)
         fold.apply(plan)
         var budget = Self.messageBudget
@@ -77,8 +77,11 @@ struct BlockBuilder {
         return chosen
     }
 
+    /// Bytes that a message takes of ``messageBudget``.
+    static func size(of message: SignedMessage) -> Int { message.payload.bytes.count + 128 }
+
     private func take(_ message: SignedMessage, _ budget: inout Int) -> Bool {
-        let size = message.payload.bytes.count + 128
+        let size = Self.size(of: message)
         guard size <= budget else { return false }
         budget -= size
         return true

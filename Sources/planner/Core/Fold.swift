@@ -18,9 +18,8 @@ struct Fold {
     /// - Precondition: the plan is the strategy's for the state before.
     mutating func apply(_ plan: Plan) { state.apply(plan) }
 
-    /// - Throws: ``Refusal`` `receipt-without-effect`, `unknown-app`, `app-exists`, `unknown-node`, `node-unfit`,
-    ///   `too-many-apps`,
-    ///   `empty-submission`, `sender-not-a-member` or `replayed-message`; the state is then as before.
+    /// - Precondition: the transaction is authentic.
+    /// - Throws: ``Refusal`` with why it has no effect; the state is then as before.
     mutating func apply(_ transaction: Transaction, sender: NodeID, sequence: UInt64) throws(Refusal) {
         try state.apply(transaction, sender: sender, sequence: sequence, at: time)
     }
@@ -46,7 +45,7 @@ struct Fold {
         }
     }
 
-    /// Ends what time has ended: moves past their deadline, exclusions, the presence of the silent.
+    /// Ends what time has ended: moves past their deadline, exclusions, the presence of the silent, the drains of the leaving.
     mutating func finish() -> SiteState {
         for member in state.members {
             guard var record = state.nodes[member.id] else { continue }
@@ -68,6 +67,7 @@ struct Fold {
             }
             if app != state.apps[name] { state.apps[name] = app }
         }
+        state.settleMembership(at: time)
         return state
     }
 }

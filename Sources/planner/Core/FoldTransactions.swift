@@ -59,18 +59,27 @@ extension SiteState {
     /// Whether a transaction would have an effect now.
     /// - Throws: ``Refusal`` with why it would not.
     func check(_ transaction: Transaction, sender: NodeID, sequence: UInt64, at time: Int64) throws(Refusal) {
+        if case .join(let join) = transaction { return try check(join, at: time) }
         guard let record = nodes[sender] else { throw Refusal(.senderNotMember, sender.short) }
         guard !record.transactions.contains(sequence) else {
             throw Refusal(.replayedMessage, "transaction \(sequence) of \(sender.short)")
         }
         switch transaction {
+        case .join: break
         case .receipt(let receipt): _ = try outcome(of: receipt, from: sender, at: time)
-        case .remove(let name): if apps[name] == nil { throw Refusal(.unknownApp, name) }
-        case .submit(let apps): try check(apps)
+        case .order(let signed): try check(signed.order)
+        case .evidence(let evidence): try check(evidence)
+        case .leave(let since):
+            // Said again after it has left and come back, it means nothing.
+            guard since == record.since else {
+                throw Refusal(.replayedMessage, "\(name(of: sender)) is a member since block \(record.since)")
+            }
+            guard record.drainsUntil == nil else { throw Refusal(.alreadyLeaving, name(of: sender)) }
+            try check(removal: sender)
         }
     }
 
-    private func check(_ submission: [SubmittedApp]) throws(Refusal) {
+    func check(_ submission: [SubmittedApp]) throws(Refusal) {
         guard !submission.isEmpty else { throw Refusal(.emptySubmission, "no app") }
         guard apps.count + submission.count <= Self.appLimit else {
             throw Refusal(.tooManyApps, "the site has \(apps.count) apps, at most \(Self.appLimit) are allowed")
@@ -101,6 +110,17 @@ extension SiteState {
             if hasArrived, let shipment = receipt.shipment { nodes[sender]?.take(shipment) }
             if app.phase == .pending { queue.append(receipt.app) }
             apps[receipt.app] = app
+        case .order(let signed): perform(signed.order, at: time)
+        case .join(let join): admit(join, at: time)
+        case .leave: drain(sender, at: time)
+        case .evidence(let evidence):
+            removeMember(evidence.culprit, "\(name(of: evidence.culprit)) has voted twice", at: time)
+        }
+        nodes[sender]?.transactions.insert(sequence)
+    }
+
+    private mutating func perform(_ order: Order, at time: Int64) {
+        switch order.act {
         case .remove(let name):
             if apps[name]?.phase == .pending { queue.removeAll { $0 == name } }
             apps[name] = nil
@@ -110,8 +130,11 @@ extension SiteState {
                 apps[name] = AppRecord(specification: entry.specification, on: entry.on, since: time)
                 queue.append(name)
             }
+        case .dismiss(let node): removeMember(node, "\(name(of: node)) was dismissed", at: time)
+        case .configure(let parameters, let height):
+            scheduled = ScheduledParameters(parameters: parameters, height: height)
         }
-        nodes[sender]?.transactions.insert(sequence)
+        orders.insert(order.sequence)
     }
 
     /// What becomes of the app. A receipt counts only from the node that the chain asked, for the incarnation that it

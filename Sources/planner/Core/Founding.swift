@@ -29,6 +29,7 @@ struct Founding: Sendable {
     let member: Member
     private let here: NodeID
     let site: String
+    let operatorKey: PublicKey
     let parameters: SiteParameters
     let expect: Int
     /// The one genesis that this node signs in its life.
@@ -40,10 +41,14 @@ struct Founding: Sendable {
     private var heard: [NodeID: (hash: Digest, signature: Signature)] = [:]
     private var answers = 0
 
-    init(member: Member, site: String, parameters: SiteParameters, expect: Int, record: FoundingRecord?) {
+    init(
+        member: Member, site: String, operatorKey: PublicKey, parameters: SiteParameters, expect: Int,
+        record: FoundingRecord?
+    ) {
         self.member = member
         here = member.id
         self.site = site
+        self.operatorKey = operatorKey
         self.parameters = parameters
         self.expect = expect
         self.record = record
@@ -68,7 +73,7 @@ struct Founding: Sendable {
         guard record == nil, adoptable(members), members.count == expect, now - changedAt >= Self.calm else {
             return false
         }
-        settle(on: Genesis(site: site, parameters: parameters, members: members))
+        settle(on: Genesis(site: site, operatorKey: operatorKey, parameters: parameters, members: members))
         return true
     }
 
@@ -85,7 +90,8 @@ struct Founding: Sendable {
             collect()
             return false
         }
-        guard genesis.site == site, genesis.parameters == parameters, genesis.members.count == expect,
+        guard genesis.site == site, genesis.operatorKey == operatorKey, genesis.parameters == parameters,
+            genesis.predecessor == nil, genesis.members.count == expect,
             adoptable(genesis.members), genesis.members.allSatisfy(agreesWithReport)
         else { return false }
         settle(on: genesis)
@@ -172,7 +178,7 @@ struct Founding: Sendable {
             }
             if !dissenters.isEmpty {
                 return "\(list(dissenters)) signed another genesis than this node's \(hash.short): give all nodes the "
-                    + "same site, parameters and expected number, and start those that differ with an empty state"
+                    + "same site, operator, parameters and expected number, and start those that differ with an empty state"
             }
             return "waiting for the signatures of \(list(missing)): are they up and connected?"
         }

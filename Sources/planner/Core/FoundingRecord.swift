@@ -3,7 +3,7 @@ import Identity
 
 /// A genesis with the signatures it has so far: what storage keeps as the genesis. With all of them it is adopted.
 public struct FoundingRecord: ByteCodable, Hashable {
-    private static let domain = "poise/founding/2"
+    private static let domain = "poise/founding/3"
 
     public let genesis: Genesis
     /// In ascending order of member.

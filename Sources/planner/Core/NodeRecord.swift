@@ -3,6 +3,10 @@ import Identity
 
 /// What the chain knows of one member's device.
 public struct NodeRecord: ByteCodable, Hashable {
+    /// The height of the block that made it a member; 0 for the founders.
+    public let since: UInt64
+    /// Block time until which its apps may still move away, milliseconds; nil unless it is about to leave.
+    public internal(set) var drainsUntil: Int64?
     /// Block time of the newest report, milliseconds; before the first report, that of the first block.
     public var seenAt: Int64
     /// Whether it has been silent for so long that its apps were placed elsewhere. It still votes.
@@ -19,8 +23,13 @@ public struct NodeRecord: ByteCodable, Hashable {
     /// What it carries beside the chain's apps, without its noise; nil before the first report.
     public private(set) var steadyBase: SteadyResources?
 
-    public init() {
-        seenAt = 0
+    /// - Parameters:
+    ///   - since: the height of the block that makes it a member.
+    ///   - time: that block's.
+    public init(since: UInt64 = 0, at time: Int64 = 0) {
+        self.since = since
+        drainsUntil = nil
+        seenAt = time
         absent = false
         reportSequence = nil
         report = nil
@@ -43,8 +52,8 @@ public struct NodeRecord: ByteCodable, Hashable {
             } ?? shipment
     }
 
-    /// Whether it can be given apps: it has reported and is not absent.
-    public var isPresent: Bool { report != nil && !absent }
+    /// Whether it can be given apps: it has reported, is not absent and doesn't leave.
+    public var isPresent: Bool { report != nil && !absent && drainsUntil == nil }
 
     /// - Parameter base: what the report shows beside the chain's apps.
     mutating func take(_ report: Report, base: Resources, sequence: UInt64, at time: Int64) {
@@ -59,6 +68,8 @@ public struct NodeRecord: ByteCodable, Hashable {
     private static func hash(_ report: Report) -> Digest { Digest(of: report.encoded, domain: "poise/report/2") }
 
     func encodeStanding(to writer: inout ByteWriter) {
+        writer.integer(since)
+        writer.optional(integer: drainsUntil)
         writer.integer(seenAt)
         writer.bool(absent)
         writer.optional(integer: reportSequence)
@@ -69,6 +80,8 @@ public struct NodeRecord: ByteCodable, Hashable {
     }
 
     public func encode(to writer: inout ByteWriter) {
+        writer.integer(since)
+        writer.optional(integer: drainsUntil)
         writer.integer(seenAt)
         writer.bool(absent)
         writer.optional(integer: reportSequence)
@@ -79,6 +92,8 @@ public struct NodeRecord: ByteCodable, Hashable {
     }
 
     public init(from reader: inout ByteReader) throws {
+        since = try reader.integer()
+        drainsUntil = try reader.optional(integer: Int64.self)
         seenAt = try reader.integer()
         absent = try reader.bool()
         reportSequence = try reader.optional(integer: UInt64.self)

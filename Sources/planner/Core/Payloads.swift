@@ -84,31 +84,8 @@ public struct ProposalMessage: ByteCodable, Hashable {
     }
 }
 
-/// A vote with its voter and signature: the payload of `vote`. Anybody may send it on.
-public struct SignedVote: ByteCodable, Hashable {
-    public var voter: NodeID
-    public var vote: Vote
-    public var signature: Signature
-
-    public init(voter: NodeID, vote: Vote, signature: Signature) {
-        self.voter = voter
-        self.vote = vote
-        self.signature = signature
-    }
-
+extension SignedVote {
     public var isGenuine: Bool { voter.verifies(signature, of: vote.encoded) }
-
-    public func encode(to writer: inout ByteWriter) {
-        writer.value(voter)
-        writer.value(vote)
-        writer.value(signature)
-    }
-
-    public init(from reader: inout ByteReader) throws {
-        voter = try reader.value()
-        vote = try reader.value()
-        signature = try reader.value()
-    }
 }
 
 /// Committed blocks in ascending order of height: the payload of `blocks`, sent to the one node that asked.

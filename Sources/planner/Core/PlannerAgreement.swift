@@ -19,7 +19,7 @@ extension PlannerMachine {
             }
         }
         agreement = next
-        isPlanned = Strategies.of(state.parameters).map { !$0.plan(for: state).isEmpty } ?? false
+        isPlanned = state.nextPlan?.isEmpty == false
         pace()
     }
 
@@ -56,8 +56,18 @@ extension PlannerMachine {
             commit(candidate.block, agreement.certificate(.precommit, round, id).encoded, after)
         case .contradicted(let id, let refusal):
             halt("a quorum decided the block \(id.short), which this node finds invalid: \(refusal)")
+        case .convict(let evidence): accuse(evidence)
         case .count(let reason): count(reason)
         }
+    }
+
+    /// Brings two votes that contradict each other to the chain, which removes their voter.
+    private mutating func accuse(_ evidence: Evidence) {
+        guard let state, agreement?.isMember == true else { return }
+        let culprit = state.name(of: evidence.culprit)
+        effects.append(.log(.warning, "\(culprit) has voted twice at height \(evidence.height): the chain is told"))
+        let payload = Transaction.evidence(evidence).encoded
+        effects.append(.publish(Publication(kind: .transaction, payload: payload)))
     }
 
     private mutating func persistAgreement() {
@@ -78,7 +88,7 @@ extension PlannerMachine {
 
     /// Every member may have to build at every height, so it draws before it knows.
     mutating func askForDraw() {
-        guard let state, draw == nil else { return }
+        guard let state, draw == nil, state.nodes[here] != nil else { return }
         let request = DrawRequest(alpha: state.nextDraw.encoded)
         effects.append(.draw(height: state.height + 1, request))
     }
@@ -164,20 +174,43 @@ extension PlannerMachine {
     func judge(_ block: Block, _ parent: SiteState) -> Agreement.Candidate {
         do throws(Refusal) {
             let after = try Validity.check(block, after: parent)
-            return Agreement.Candidate(block: block, verdict: .success(after), doubt: doubt(after, parent))
+            return Agreement.Candidate(block: block, verdict: .success(after), doubt: doubt(block, after, parent))
         } catch {
             return Agreement.Candidate(block: block, verdict: .failure(error), doubt: nil)
         }
     }
 
+    private func doubt(_ block: Block, _ after: SiteState, _ parent: SiteState) -> Refusal? {
+        clock.doubt(block.header.time, after: parent, at: now) ?? contradictedAbsence(after, parent)
+            ?? leftOut(block, after, parent)
+    }
+
     /// A block that declares a node absent of which a newer report is here was built by someone who can't hear it.
-    private func doubt(_ after: SiteState, _ parent: SiteState) -> Refusal? {
+    private func contradictedAbsence(_ after: SiteState, _ parent: SiteState) -> Refusal? {
         for member in after.members {
             guard let record = after.nodes[member.id], record.absent, parent.nodes[member.id]?.absent == false,
                 let known = pool.reports[member.id], now - known.at <= after.parameters.absentAfter,
                 record.reportSequence.map({ $0 < known.message.sequence }) ?? true
             else { continue }
             return Refusal(.absenceContradicted, "\(member.name) has reported to this node")
+        }
+        return nil
+    }
+
+    /// A leader can't keep a transaction out of the chain for ever: what has been here for so long that everybody has it,
+    /// would have an effect and finds room must be in the block.
+    private func leftOut(_ block: Block, _ after: SiteState, _ parent: SiteState) -> Refusal? {
+        guard block.body.transactions.count < BlockBody.transactionLimit else { return nil }
+        var room = BlockBuilder.messageBudget - block.body.encoded.count
+        for entry in pool.entries where now - entry.since >= Self.publicAfter {
+            room -= BlockBuilder.size(of: entry.message)
+            guard room >= 0 else { return nil }
+            let (sender, sequence) = (entry.message.sender, entry.message.sequence)
+            let isLeftOut = [parent, after].allSatisfy { state in
+                (try? state.check(entry.transaction, sender: sender, sequence: sequence, at: state.time + 1)) != nil
+            }
+            guard isLeftOut else { continue }
+            return Refusal(.transactionLeftOut, "\(entry.transaction.words) of \(parent.name(of: sender))")
         }
         return nil
     }
@@ -192,6 +225,7 @@ extension PlannerMachine {
                 CommittedBlock(height: after.height, id: after.head, block: block.encoded, certificate: certificate)))
         state = after
         committedAt = now
+        clock.committed(after.time, at: now)
         if let stored = storedAgreement, stored.height <= after.height { storedAgreement = nil }
         for message in block.body.transactions where message.sender == here {
             for id in requests.committed(message) { effects.append(.answer(id, nil)) }

@@ -14,9 +14,10 @@ public struct PlannerEvent: Sendable {
         /// Gossip's answer to ``PlannerEffect/draw(height:_:)``.
         case drawn(height: UInt64, VRFProof)
         case timer(PlannerTimer)
-        /// Apps to be submitted, all or none; `on` is a node's name.
-        case submit(RequestID, [Submission])
-        case remove(RequestID, app: String)
+        /// The operator's.
+        case order(RequestID, SignedOrder)
+        /// This node is to leave the site.
+        case leave(RequestID)
         case receipt(RequestID, Receipt)
     }
 
@@ -39,7 +40,7 @@ public struct RequestID: Hashable, Sendable {
     public init(_ number: UInt64) { self.number = number }
 }
 
-/// An app and the name of the node that should get its first placement: an element of the body of `POST /apps`.
+/// An app and the name of the node that should get its first placement: what an operator's order is made of.
 public struct Submission: Codable, Hashable, Sendable {
     public var specification: AppSpecification
     public var on: String?

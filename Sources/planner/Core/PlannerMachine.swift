@@ -8,16 +8,22 @@ public struct PlannerConfiguration: Sendable {
     /// By which this node's draws are checked.
     public var vrf: VRFKey
     public var site: String
+    /// Who can order, as the genesis will state.
+    public var operatorKey: PublicKey
     /// What the genesis will state if this node takes part in a founding.
     public var parameters: SiteParameters
     /// How many nodes found the site, at least 1.
     public var expect: Int
 
-    public init(here: NodeID, name: String, vrf: VRFKey, site: String, parameters: SiteParameters, expect: Int) {
+    public init(
+        here: NodeID, name: String, vrf: VRFKey, site: String, operatorKey: PublicKey, parameters: SiteParameters,
+        expect: Int
+    ) {
         self.here = here
         self.name = name
         self.vrf = vrf
         self.site = site
+        self.operatorKey = operatorKey
         self.parameters = parameters
         self.expect = expect
     }
@@ -29,6 +35,8 @@ public struct PlannerConfiguration: Sendable {
 public struct PlannerMachine: StateMachine {
     /// Milliseconds between two words on where this node stands.
     static let resendInterval: Int64 = 1_000
+    /// Milliseconds after which a transaction that is here counts as known to all.
+    static let publicAfter: Int64 = 10_000
     /// Milliseconds for which the first placement waits for word of others at most.
     static let placementPatience: Int64 = 10_000
 
@@ -52,6 +60,7 @@ public struct PlannerMachine: StateMachine {
     var isPlanned = false
     /// When the head was committed here, monotonic milliseconds; nil if that was before the start.
     var committedAt: Int64?
+    var clock = BlockClock()
     var random: SplitMix64
     /// Why this planner has stopped for good: a quorum decided what it finds invalid. Nil while all is well.
     public internal(set) var halted: String?
@@ -90,7 +99,8 @@ public struct PlannerMachine: StateMachine {
         }
         founding = Founding(
             member: Member(id: configuration.here, name: configuration.name, vrf: configuration.vrf),
-            site: configuration.site, parameters: configuration.parameters, expect: configuration.expect,
+            site: configuration.site, operatorKey: configuration.operatorKey, parameters: configuration.parameters,
+            expect: configuration.expect,
             record: record)
         state = chain?.state ?? founding.adopted.map { SiteState(genesis: $0) }
     }
@@ -120,8 +130,8 @@ public struct PlannerMachine: StateMachine {
         case .timer(.nextHeight(let height)):
             if agreement?.height == height { drive { $0.start() } }
         case .timer(let timer): drive { $0.elapsed(timer) }
-        case .submit(let id, let submissions): submit(id, submissions)
-        case .remove(let id, let app): remove(id, app)
+        case .order(let id, let order): take(id, order)
+        case .leave(let id): leave(id)
         case .receipt(let id, let receipt): take(id, receipt)
         }
     }
@@ -129,7 +139,7 @@ public struct PlannerMachine: StateMachine {
     private mutating func refuse(_ kind: PlannerEvent.Kind) {
         let id: RequestID
         switch kind {
-        case .submit(let request, _), .remove(let request, _), .receipt(let request, _): id = request
+        case .order(let request, _), .leave(let request), .receipt(let request, _): id = request
         default: return
         }
         effects.append(.answer(id, Problem(503, "halted", halted ?? "")))
@@ -154,12 +164,12 @@ public struct PlannerMachine: StateMachine {
 
     mutating func sendHead() {
         guard let state else { return }
-        let voters = state.members.map { Voter(id: $0.id, vrf: $0.vrf) }
+        let voters = state.members.map { Voter(id: $0.id, vrf: $0.vrf, since: state.nodes[$0.id]?.since ?? 0) }
         effects.append(
             .head(
                 SiteHead(
-                    genesis: state.genesis, site: state.site, height: state.height, seed: state.seed,
-                    epochSeed: state.epochSeed, members: voters)))
+                    genesis: state.genesis, site: state.site, height: state.height, membersSince: state.membersSince,
+                    seed: state.seed, epochSeed: state.epochSeed, members: voters)))
     }
 
     private mutating func follow(_ leadership: Leadership) {

@@ -55,7 +55,9 @@ extension PlannerMachine {
             return
         }
         do throws(Refusal) {
+            // What has no effect costs no signature.
             try state.check(transaction, sender: message.sender, sequence: message.sequence, at: state.time + 1)
+            try state.authenticate(transaction, sender: message.sender)
         } catch {
             // Gossip says everything again after an interruption: what the chain holds already is no fault.
             if error.reason != .replayedMessage { count(error) }

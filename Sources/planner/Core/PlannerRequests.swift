@@ -2,64 +2,31 @@ import Contracts
 
 /// What local clients ask for, and what is said every second.
 extension PlannerMachine {
-    mutating func submit(_ id: RequestID, _ submissions: [Submission]) {
+    /// An order that was carried out before is answered like a new one: its sender need not say it again.
+    mutating func take(_ id: RequestID, _ signed: SignedOrder) {
         guard let state = chain(for: id) else { return }
-        do throws(Problem) {
-            publish(.submit(try apps(submissions, state)), for: id)
+        let transaction = Transaction.order(signed)
+        do throws(Refusal) {
+            guard state.nodes[here] != nil else { throw Refusal(.senderNotMember, here.short) }
+            try state.authenticate(transaction, sender: here)
+            try state.check(signed.order)
+            publish(transaction, for: id)
         } catch {
-            effects.append(.answer(id, error))
+            effects.append(.answer(id, error.reason == .replayedOrder ? nil : Problem(error)))
         }
     }
 
-    private func apps(_ submissions: [Submission], _ state: SiteState) throws(Problem) -> [SubmittedApp] {
-        guard (1...Transaction.submissionLimit).contains(submissions.count) else {
-            throw Problem(
-                400, "bad-submission",
-                "\(submissions.count) apps in one submission; 1 to \(Transaction.submissionLimit) are allowed")
-        }
-        var apps: [SubmittedApp] = []
-        var names: Set<String> = []
-        for submission in submissions {
-            let name = submission.specification.name
-            do {
-                _ = try AppSpecification(encoded: submission.specification.encoded)
-            } catch {
-                throw Problem(400, "bad-app", "the app \"\(name.prefix(80))\": \(error)")
-            }
-            guard names.insert(name).inserted else {
-                throw Problem(400, "bad-submission", "the app \"\(name)\" is there twice")
-            }
-            guard state.apps[name] == nil else { throw Problem(Refusal(.appExists, name)) }
-            let node = try node(submission.on, state)
-            if let node {
-                do throws(Refusal) {
-                    try state.check(wish: node, for: submission.specification)
-                } catch { throw Problem(error) }
-            }
-            apps.append(SubmittedApp(specification: submission.specification, on: node))
-        }
-        guard state.apps.count + apps.count <= SiteState.appLimit else {
-            throw Problem(409, "too-many-apps", "a site holds at most \(SiteState.appLimit) apps: remove some first")
-        }
-        return apps
-    }
-
-    private func node(_ name: String?, _ state: SiteState) throws(Problem) -> NodeID? {
-        guard let name else { return nil }
-        guard let member = state.members.first(where: { $0.name == name }) else {
-            let names = state.members.map(\.name).sorted().joined(separator: ", ")
-            throw Problem(404, "unknown-node", "no node is named \"\(name.prefix(80))\": there are \(names)")
-        }
-        return member.id
-    }
-
-    mutating func remove(_ id: RequestID, _ app: String) {
+    /// This node asks to be relieved of its apps and to be no member any more.
+    mutating func leave(_ id: RequestID) {
         guard let state = chain(for: id) else { return }
-        guard state.apps[app] != nil else {
-            effects.append(.answer(id, Problem(Refusal(.unknownApp, String(app.prefix(80))))))
-            return
+        do throws(Refusal) {
+            guard let record = state.nodes[here] else { throw Refusal(.senderNotMember, here.short) }
+            guard record.drainsUntil == nil else { return effects.append(.answer(id, nil)) }
+            try state.check(removal: here)
+            publish(.leave(since: record.since), for: id)
+        } catch {
+            effects.append(.answer(id, Problem(error)))
         }
-        publish(.remove(app: app), for: id)
     }
 
     /// A receipt that is already known, or can have no effect any more, is answered like a new one: its sender need

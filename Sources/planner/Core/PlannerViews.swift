@@ -23,6 +23,8 @@ public struct NodeStatus: Codable, Hashable, Sendable {
     public var present: Bool
     /// Whether it was silent for so long that its apps were placed elsewhere.
     public var absent: Bool
+    /// Whether its apps move away because it is about to leave.
+    public var leaving: Bool
     /// Effective load and total in thousandths of a core, and the former in ppm of the latter; nil unless present.
     public var loadMillicores: Int64?
     public var capacityMillicores: Int64?
@@ -117,11 +119,25 @@ extension Transaction {
     /// This transaction for people.
     public var words: String {
         switch self {
-        case .submit(let apps): "submit \(apps.map(\.specification.name).joined(separator: ", "))"
-        case .remove(let app): "remove \(app)"
+        case .order(let signed): signed.order.act.words
+        case .join(let join): "\(join.member.name) (\(join.member.id.short)) joins"
+        case .leave: "leaves"
+        case .evidence(let evidence): "evidence that \(evidence.culprit.short) has voted twice"
         case .receipt(let receipt):
             "\(receipt.app) \(receipt.outcome.rawValue) in incarnation \(receipt.incarnation)"
                 + (receipt.reason.isEmpty ? "" : " (\(receipt.reason))")
+        }
+    }
+}
+
+extension Order.Act {
+    /// This act for people.
+    public var words: String {
+        switch self {
+        case .submit(let apps): "submit \(apps.map(\.specification.name).joined(separator: ", "))"
+        case .remove(let app): "remove \(app)"
+        case .dismiss(let node): "dismiss \(node.short)"
+        case .configure(_, let height): "other parameters from block \(height) on"
         }
     }
 }
@@ -189,7 +205,8 @@ extension PlannerMachine {
             let row = load[member.id]
             return NodeStatus(
                 id: member.id, name: member.name, present: row != nil,
-                absent: state.nodes[member.id]?.absent ?? false, loadMillicores: row?.load,
+                absent: state.nodes[member.id]?.absent ?? false,
+                leaving: state.nodes[member.id]?.drainsUntil != nil, loadMillicores: row?.load,
                 capacityMillicores: row?.capacity, score: row?.score,
                 bandwidth: state.nodes[member.id]?.measuredBandwidth, apps: (apps[member.id] ?? []).sorted())
         }

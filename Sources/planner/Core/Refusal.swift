@@ -28,6 +28,19 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         case replayedMessage = "replayed-message"
         case outOfOrder = "messages-out-of-order"
         case tooManyMessages = "too-many-messages"
+        // Orders, and changes of members
+        case badOrderSignature = "bad-order-signature"
+        case replayedOrder = "replayed-order"
+        case badParameters = "bad-parameters"
+        case badInvitation = "bad-invitation"
+        case invitationExpired = "invitation-expired"
+        case invitationUsed = "invitation-used"
+        case nameTaken = "name-taken"
+        case alreadyMember = "already-a-member"
+        case tooManyMembers = "too-many-members"
+        case alreadyLeaving = "already-leaving"
+        case lastMember = "last-member"
+        case badEvidence = "bad-evidence"
         // Transactions against the state
         case appExists = "app-exists"
         case emptySubmission = "empty-submission"
@@ -46,6 +59,9 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         case notTheLeader = "not-the-leader"
         case notTheProposer = "not-the-proposer"
         case absenceContradicted = "absence-contradicted"
+        case timeAheadOfClock = "time-ahead-of-clock"
+        case timeBehindClock = "time-behind-clock"
+        case transactionLeftOut = "transaction-left-out"
     }
 
     public var reason: Reason

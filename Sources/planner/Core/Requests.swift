@@ -65,7 +65,9 @@ struct Requests: Sendable {
         guard let index = waiting.firstIndex(where: { $0.key == key || $0.payload == message.payload.bytes }),
             refusal.reason != .replayedMessage
         else { return nil }
-        return .answer(waiting.remove(at: index).id, Problem(refusal))
+        // Somebody else brought the same order, and the chain has it.
+        let isDone = refusal.reason == .replayedOrder
+        return .answer(waiting.remove(at: index).id, isDone ? nil : Problem(refusal))
     }
 
     /// Those that have waited for too long.
@@ -98,6 +100,15 @@ extension Problem {
             self.init(404, "unknown-app", "no app is named \"\(refusal.detail)\": `planner apps` lists those there are")
         case .unknownNode:
             self.init(404, "unknown-node", "no node is \(refusal.detail)")
+        case .badOrderSignature:
+            self.init(
+                403, refusal.reason.rawValue,
+                "\(refusal.detail): only the operator can order this; name the file of the operator's key with --operator-key"
+            )
+        case .senderNotMember:
+            self.init(
+                409, "not-a-member",
+                "this device is no member of the site, so it can't bring anything to the chain: ask on a member")
         default: self.init(409, refusal.reason.rawValue, refusal.detail)
         }
     }

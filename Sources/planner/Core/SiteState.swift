@@ -13,7 +13,10 @@ public struct SiteState: Sendable, Equatable {
     public let genesis: Digest
     /// What envelopes in blocks are signed for.
     public let site: Digest
-    public let parameters: SiteParameters
+    public let operatorKey: PublicKey
+    public internal(set) var parameters: SiteParameters
+    /// Parameters that the operator has ordered for a later block.
+    public internal(set) var scheduled: ScheduledParameters?
     /// The last block's height, time, term, ID and builder's signature; of 0 and zero before the first.
     public internal(set) var height: UInt64
     public internal(set) var time: Int64
@@ -26,6 +29,12 @@ public struct SiteState: Sendable, Equatable {
     public internal(set) var epochSeed: Digest
     /// Who decides the next block, in ascending order of key.
     public internal(set) var members: [Member]
+    /// The height of the block that last changed ``members``; 0 while the founders are.
+    public internal(set) var membersSince: UInt64
+    /// Sequences of the operator's orders that are used up.
+    public internal(set) var orders: ReplayWindow
+    /// Invitations that were used and could otherwise be used again, in ascending order of key.
+    public internal(set) var invitations: [SpentInvitation]
     /// One for each member.
     public internal(set) var nodes: [NodeID: NodeRecord]
     public internal(set) var apps: AppTable
@@ -38,7 +47,9 @@ public struct SiteState: Sendable, Equatable {
     public init(genesis: Genesis) {
         self.genesis = genesis.hash
         site = .site(named: genesis.site)
+        operatorKey = genesis.operatorKey
         parameters = genesis.parameters
+        scheduled = nil
         height = 0
         time = 0
         term = 0
@@ -47,6 +58,9 @@ public struct SiteState: Sendable, Equatable {
         seed = Draw.firstSeed(of: self.genesis)
         epochSeed = seed
         members = genesis.members
+        membersSince = 0
+        orders = ReplayWindow()
+        invitations = []
         nodes = Dictionary(uniqueKeysWithValues: genesis.members.map { ($0.id, NodeRecord()) })
         apps = [:]
         queue = []
@@ -64,33 +78,6 @@ public struct SiteState: Sendable, Equatable {
     mutating func take(_ output: VRFOutput) {
         seed = Draw.seed(after: seed, output)
         if height.isMultiple(of: Self.epoch) { epochSeed = seed }
-    }
-
-    /// What the block that leads here must state: the hash of everything that later blocks depend on, in order of
-    /// keys. Specifications and reports stand in it by their hashes.
-    public var root: Digest {
-        var writer = ByteWriter()
-        writer.value(genesis)
-        writer.value(parameters)
-        writer.integer(height)
-        writer.integer(time)
-        writer.integer(term)
-        writer.value(seed)
-        writer.value(epochSeed)
-        writer.list(members)
-        for (id, record) in nodes.sorted(by: { $0.key < $1.key }) {
-            writer.value(id)
-            record.encodeStanding(to: &writer)
-        }
-        writer.integer(UInt32(apps.count))
-        for record in apps.ascending {
-            writer.text(record.name)
-            writer.value(record.specificationHash)
-            record.encodeStanding(to: &writer)
-        }
-        writer.texts(queue)
-        writer.integer(nextIncarnation)
-        return Digest(of: writer.bytes, domain: "poise/state/3")
     }
 
     /// Whether every app that should run has been measured in its newest incarnation, or had the time to be. Until
@@ -129,7 +116,7 @@ public struct SiteState: Sendable, Equatable {
 }
 
 extension SiteState {
-    private static let snapshotDomain = "poise/snapshot/3"
+    private static let snapshotDomain = "poise/snapshot/4"
 
     /// This state in bytes, to start from without folding every block again.
     public var snapshot: [UInt8] {
@@ -143,6 +130,11 @@ extension SiteState {
         writer.value(headSignature)
         writer.value(seed)
         writer.value(epochSeed)
+        writer.value(parameters)
+        writer.optional(scheduled)
+        writer.value(orders)
+        writer.list(invitations)
+        writer.integer(membersSince)
         writer.list(members)
         for member in members { writer.value(nodes[member.id] ?? NodeRecord()) }
         writer.list(apps.ascending)
@@ -168,6 +160,11 @@ extension SiteState {
         headSignature = try reader.value()
         seed = try reader.value()
         epochSeed = try reader.value()
+        parameters = try reader.value()
+        scheduled = try reader.optional()
+        orders = try reader.value()
+        invitations = try reader.list("the used invitations", limit: Genesis.memberLimit)
+        membersSince = try reader.integer()
         members = try reader.list("the members", limit: Genesis.memberLimit)
         nodes = [:]
         for member in members { nodes[member.id] = try reader.value() }

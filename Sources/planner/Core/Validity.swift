@@ -15,10 +15,10 @@ public enum Validity {
         -> SiteState
     {
         let drawn = try checkHeader(block, parent, trusting: trusting)
-        guard let strategy = Strategies.of(parent.parameters) else {
+        guard let plan = parent.nextPlan else {
             throw Refusal(.wrongPlan, "the strategy \(parent.parameters.strategy) is unknown to this version")
         }
-        guard strategy.plan(for: parent) == block.body.plan else {
+        guard plan == block.body.plan else {
             throw Refusal(.wrongPlan, "strategy \(parent.parameters.strategy) plans otherwise")
         }
         var fold = Fold(parent, height: block.header.height, time: block.header.time)
@@ -81,12 +81,22 @@ public enum Validity {
         }
         var last: TransactionOrder?
         for message in messages {
-            let transaction: Transaction = try read(message, .transaction, fold.state, trusting: trusting)
+            let transaction = try transaction(in: message, fold.state, trusting: trusting)
             let order = TransactionOrder(transaction, sender: message.sender, sequence: message.sequence)
             if let last, last >= order { throw Refusal(.outOfOrder, "transaction of \(message.sender.short)") }
             last = order
             try fold.apply(transaction, sender: message.sender, sequence: message.sequence)
         }
+    }
+
+    /// What a message asks of the chain.
+    /// - Throws: ``Refusal`` of ``read(_:_:_:trusting:)`` or ``SiteState/authenticate(_:sender:)``.
+    static func transaction(in message: SignedMessage, _ state: SiteState, trusting: Bool = false) throws(Refusal)
+        -> Transaction
+    {
+        let transaction: Transaction = try read(message, .transaction, state, trusting: trusting)
+        if !trusting { try state.authenticate(transaction, sender: message.sender) }
+        return transaction
     }
 
     private static func checkReports(_ messages: [SignedMessage], _ fold: inout Fold, trusting: Bool) throws(Refusal) {
@@ -95,6 +105,9 @@ public enum Validity {
         }
         var last: NodeID?
         for message in messages {
+            guard fold.state.nodes[message.sender] != nil else {
+                throw Refusal(.senderNotMember, message.sender.short)
+            }
             let report: Report = try read(message, .report, fold.state, trusting: trusting)
             if let last, last >= message.sender { throw Refusal(.outOfOrder, "report of \(message.sender.short)") }
             last = message.sender
@@ -102,14 +115,12 @@ public enum Validity {
         }
     }
 
-    /// Reads what a member signed for this site.
-    /// - Throws: ``Refusal`` `wrong-message-kind`, `sender-not-a-member`, `message-too-large`,
-    ///   `bad-message-signature` or `undecodable-message`.
+    /// Reads what a node signed for this site.
+    /// - Throws: ``Refusal`` `wrong-message-kind`, `message-too-large`, `bad-message-signature` or `undecodable-message`.
     static func read<T: ByteCodable>(
         _ message: SignedMessage, _ kind: MessageKind, _ state: SiteState, trusting: Bool = false
     ) throws(Refusal) -> T {
         guard message.kind == kind else { throw Refusal(.wrongMessageKind, message.kind.name) }
-        guard state.nodes[message.sender] != nil else { throw Refusal(.senderNotMember, message.sender.short) }
         guard message.payload.bytes.count <= payloadLimit else {
             throw Refusal(.messageTooLarge, "\(message.payload.bytes.count) bytes, at most \(payloadLimit) are allowed")
         }

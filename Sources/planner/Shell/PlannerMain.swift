@@ -13,7 +13,8 @@ import Runtime
             """,
         version: poiseVersion,
         subcommands: [
-            Run.self, HealthVerb.self, Submit.self, Apps.self, Remove.self, Nodes.self, ChainVerb.self, Simulate.self,
+            Run.self, HealthVerb.self, Submit.self, Apps.self, Remove.self, Nodes.self, OperatorVerb.self,
+            ChainVerb.self, Simulate.self,
         ])
 }
 

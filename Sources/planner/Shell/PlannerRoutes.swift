@@ -5,8 +5,8 @@ import Runtime
 
 /// `planner.sock`: decoding, asking the core, answering. `openapi.yaml` describes it.
 struct PlannerRoutes {
-    /// Bytes of a submission: 100 apps of the largest kind are refused by the core, not here.
-    static let submissionLimit = 8 << 20
+    /// Bytes of an order's JSON: the largest order in base 64, and room.
+    static let orderLimit = 1 << 20
     /// The core answers within ten seconds; this is for a core that doesn't.
     static let patience = Duration.seconds(20)
     static let blockLimit = 100
@@ -27,10 +27,8 @@ struct PlannerRoutes {
         }
         router.get("apps") { _, _ in try Response.json(try await service.core().read { $0.appStatuses }) }
         router.get("apps/:name") { _, context in try await app(try context.parameter("name")) }
-        router.post("apps") { request, _ in try await counted { try await submit(request) } }
-        router.delete("apps/:name") { _, context in
-            try await counted { try await remove(try context.parameter("name")) }
-        }
+        router.post("orders") { request, _ in try await counted { try await order(request) } }
+        router.post("leave") { _, _ in try await counted { try await leave() } }
         router.post("receipts") { request, _ in try await counted { try await take(request) } }
         router.get("nodes") { _, _ in
             let core = try await founded()
@@ -75,34 +73,20 @@ struct PlannerRoutes {
         return try Response.json(status)
     }
 
-    private func submit(_ request: Request) async throws -> Response {
-        let isCompose = request.headers[.contentType]?.contains("yaml") == true
-        let submissions =
-            isCompose
-            ? try await compose(request) : try await request.json([Submission].self, limit: Self.submissionLimit)
-        for submission in submissions {
-            guard let problem = AppLimits.problem(submission.specification) else { continue }
-            throw Problem(400, "bad-app", "the app \"\(submission.specification.name.prefix(80))\": \(problem)")
+    private func order(_ request: Request) async throws -> Response {
+        let body = try await request.json(OrderRequest.self, limit: Self.orderLimit)
+        let order: SignedOrder
+        do { order = try SignedOrder(encoded: body.order.bytes) } catch {
+            throw Problem(400, "bad-order", "the order can't be read: \(error)")
         }
         let core = try service.core()
-        try await service.requests.ask(timeout: Self.patience) { service.tell(core, .submit($0, submissions)) }
-        return try Response.json(SubmissionView(apps: submissions.map(\.specification.name)), status: .created)
+        try await service.requests.ask(timeout: Self.patience) { service.tell(core, .order($0, order)) }
+        return Response.empty()
     }
 
-    /// A Compose file as it is; `file` in the query is its name for messages, `on` the node for the first placement.
-    private func compose(_ request: Request) async throws -> [Submission] {
-        let bytes = try await request.bytes(limit: ComposeFile.byteLimit)
-        do throws(ComposeRefusal) {
-            let apps = try ComposeFile.read(bytes, name: String((request.text("file") ?? "the file").prefix(255)))
-            return apps.map { Submission(specification: $0, on: request.text("on")) }
-        } catch {
-            throw Problem(400, "invalid-compose-file", error.description)
-        }
-    }
-
-    private func remove(_ name: String) async throws -> Response {
+    private func leave() async throws -> Response {
         let core = try service.core()
-        try await service.requests.ask(timeout: Self.patience) { service.tell(core, .remove($0, app: name)) }
+        try await service.requests.ask(timeout: Self.patience) { service.tell(core, .leave($0)) }
         return Response.empty()
     }
 

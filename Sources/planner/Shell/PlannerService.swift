@@ -129,7 +129,8 @@ final class PlannerService: Sendable {
             log.notice("the stored chain ends with block \(state.height) \(state.head.short)")
         }
         let configuration = PlannerConfiguration(
-            here: here.id, name: settings.name, vrf: here.vrf, site: settings.site, parameters: settings.parameters,
+            here: here.id, name: settings.name, vrf: here.vrf, site: settings.site, operatorKey: settings.operatorKey,
+            parameters: settings.parameters,
             expect: settings.expect)
         return try PlannerMachine(
             configuration, genesis: genesis, chain: restored, agreement: try store.agreement(), seed: Entropy.seed())

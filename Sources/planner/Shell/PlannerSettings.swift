@@ -12,6 +12,12 @@ struct PlannerOptions: ParsableArguments {
     var site: String?
 
     @Option(
+        help:
+            "The public half of the operator's key, the same on all devices (POISE_OPERATOR; required): who may submit apps and invite devices. `planner operator create` makes one."
+    )
+    var `operator`: String?
+
+    @Option(
         help: "How many devices found the site (POISE_EXPECT; required): no block is made before so many have signed.")
     var expect: Int?
 
@@ -63,6 +69,7 @@ struct PlannerOptions: ParsableArguments {
 struct PlannerSettings: Sendable, Equatable {
     var name: String
     var site: String
+    var operatorKey: PublicKey
     /// How many nodes found the site.
     var expect: Int
     /// What this node proposes for the genesis. All nodes must propose the same.
@@ -80,6 +87,15 @@ struct PlannerSettings: Sendable, Equatable {
         guard Self.isName(site) else {
             throw SettingError("POISE_SITE (or --site) is \"\(site)\": allowed are \(Self.nameRule)")
         }
+        let key = try settings.required(
+            "operator", flag: options.operator,
+            purpose: "it is the public half of the operator's key, which `planner operator create` makes")
+        guard let operatorKey = PublicKey(hex: key) else {
+            throw SettingError(
+                "POISE_OPERATOR (or --operator) is \"\(key.prefix(80))\": allowed are 64 hex digits, as `planner operator show` prints them"
+            )
+        }
+        self.operatorKey = operatorKey
         guard
             let expect = try settings.optionalInteger("expect", flag: options.expect, in: 1...Genesis.memberLimit)
         else {

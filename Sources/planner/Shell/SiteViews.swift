@@ -48,9 +48,3 @@ struct GenesisView: Codable, Hashable, Sendable {
     /// The document with its members' signatures, in the encoding that `planner chain verify` checks.
     var signed: Base64Bytes
 }
-
-/// The answer to a submission: `POST /apps`.
-struct SubmissionView: Codable, Hashable, Sendable {
-    /// The names of the apps that are in the queue now.
-    var apps: [String]
-}

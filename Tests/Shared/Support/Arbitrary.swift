@@ -41,6 +41,7 @@ struct Arbitrary {
 
     mutating func digest() -> Digest { Digest(unchecked: bytes(32)) }
     mutating func nodeID() -> NodeID { NodeID(unchecked: bytes(32)) }
+    mutating func publicKey() -> PublicKey { PublicKey(unchecked: bytes(32)) }
     mutating func vrfKey() -> VRFKey { VRFKey(unchecked: bytes(32)) }
     mutating func signature() -> Signature { Signature(unchecked: bytes(64)) }
 
@@ -141,8 +142,10 @@ struct Arbitrary {
     }
 
     mutating func parameters() -> SiteParameters {
-        SiteParameters(
-            strategy: text(32), blockInterval: Int64(100 + below(59_901)), absentAfter: 3_000 + Int64(below(3_597_001)),
+        let interval = Int64(100 + below(59_901))
+        return SiteParameters(
+            strategy: text(32), quorum: flag() ? .byzantine : .crash, blockInterval: interval,
+            idleInterval: interval + Int64(below(60_001 - Int(interval))), absentAfter: 3_000 + Int64(below(3_597_001)),
             moveDeadline: 10_000 + Int64(below(3_590_001)), declaredDemand: 1 + Int64(below(64_000)),
             margin: Int64(below(1_000_001)), coolDown: Int64(below(3_600_001)))
     }
@@ -153,7 +156,11 @@ struct Arbitrary {
             let id = nodeID()
             members[id] = Member(id: id, name: "\(text(40))\(index)", vrf: vrfKey())
         }
-        return Genesis(site: text(63), parameters: parameters(), members: Array(members.values))
+        return Genesis(
+            site: text(63), operatorKey: publicKey(), parameters: parameters(), members: Array(members.values),
+            predecessor: maybe {
+                Predecessor(genesis: $0.digest(), height: $0.number(), head: $0.digest(), stateRoot: $0.digest())
+            })
     }
 
     mutating func receipt() -> Receipt {
@@ -166,11 +173,41 @@ struct Arbitrary {
     }
 
     mutating func transaction() -> Transaction {
-        switch below(3) {
-        case 0: .submit(list(3) { $0.submitted() })
-        case 1: .remove(app: appName())
+        switch below(7) {
+        case 0: .order(order(.submit(list(3) { $0.submitted() })))
+        case 1: .order(order(.remove(app: appName())))
+        case 2: .order(order(.dismiss(nodeID())))
+        case 3: .order(order(.configure(parameters(), from: number())))
+        case 4: .join(join())
+        case 5: .leave(since: number())
         default: .receipt(receipt())
         }
+    }
+
+    mutating func order(_ act: Order.Act) -> SignedOrder {
+        SignedOrder(order: Order(genesis: digest(), sequence: number(), act: act), signature: signature())
+    }
+
+    mutating func invitation() -> Invitation {
+        Invitation(
+            genesis: digest(), site: text(63), height: number(), head: digest(), members: digest(), name: text(63),
+            expires: Int64(below(1 << 60)), key: publicKey())
+    }
+
+    mutating func join() -> Join {
+        Join(
+            invitation: invitation(), signature: signature(),
+            member: Member(id: nodeID(), name: text(63), vrf: vrfKey()), proof: signature())
+    }
+
+    mutating func evidence() -> Evidence {
+        let voter = nodeID()
+        let vote = Vote(genesis: digest(), height: number(), round: 1, step: .prevote, block: digest())
+        var other = vote
+        other.block = maybe { $0.digest() }
+        let pair = [vote, other].map { SignedVote(voter: voter, vote: $0, signature: signature()) }
+        guard let evidence = Evidence(pair[0], pair[1]) else { return self.evidence() }
+        return evidence
     }
 
     mutating func submitted() -> SubmittedApp {

@@ -7,7 +7,7 @@ import Testing
 /// What one key signs in its life, across crashes at any moment, with nothing left but what was made durable.
 @Suite struct SigningTests {
     private static let genesis = Genesis(
-        site: "attic", parameters: SiteParameters(), members: [member(0)])
+        site: "attic", operatorKey: .zero, parameters: SiteParameters(), members: [member(0)])
     private static let chain = genesis.hash
 
     private static func member(_ index: Int) -> Member {
@@ -132,7 +132,8 @@ import Testing
     @Test func signsOneGenesisAndVotesInItsChainAlone() throws {
         var device = try Device()
         let other = Genesis(
-            site: "attic", parameters: SiteParameters(blockInterval: 2_000), members: Self.genesis.members)
+            site: "attic", operatorKey: .zero, parameters: SiteParameters(blockInterval: 2_000),
+            members: Self.genesis.members)
         #expect(device.code(.genesis, Self.genesis.signedBytes) == nil)
         try device.crash()
         #expect(device.code(.genesis, Self.genesis.signedBytes) == nil)
@@ -154,7 +155,7 @@ import Testing
         elsewhere.site = "cellar"
         #expect(device.code(.genesis, elsewhere.signedBytes) == "400 wrong-site")
         let others = Genesis(
-            site: "attic", parameters: SiteParameters(), members: [Self.member(3)])
+            site: "attic", operatorKey: .zero, parameters: SiteParameters(), members: [Self.member(3)])
         #expect(device.code(.genesis, others.signedBytes) == "400 not-a-member")
         var header = ByteWriter()
         header.text(SigningRequest.headerDomain)

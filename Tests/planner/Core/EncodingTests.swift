@@ -58,7 +58,8 @@ import Testing
     @Test func namesAreFixed() throws {
         let block = Block(header: Self.header, signature: Self.signature, body: BlockBody())
         let genesis = Genesis(
-            site: "lab", parameters: SiteParameters(), members: [Member(id: Self.node, name: "pi1", vrf: Self.vrf)])
+            site: "lab", operatorKey: .zero, parameters: SiteParameters(),
+            members: [Member(id: Self.node, name: "pi1", vrf: Self.vrf)])
         let names = [
             block.id, BlockBody().hash, genesis.hash, .members(genesis.members), .site(named: "lab"),
             SiteState(genesis: genesis).root,
@@ -69,10 +70,10 @@ import Testing
     static let vectors = [
         "2f572f17b48c1dd599211f60719fe2fbf34a4f35841b3ab79a0f3837391b4bf0",
         "cdf609013c9290e2d30e2acecec4c80062048afebee70954fbdf2d674f62f9e8",
-        "ada3add9a4fa684ef6df83d175f40ac04371324ba71e50c5bd455f8deb31c952",
+        "17e7e8ea5580df6feb2ea41857dc2cd9eab307afec4dc26b85b80eb669b74eeb",
         "e9ee86156eeb3e45008ea6c6ddee678ac83a0c04dad6eb3065b5ef5ad3faecfb",
         "f6af35fa31fc7cd1b1b476cc19e8fef23ea277d61b0fdc0cbfea1572cb4a94ff",
-        "7f4e1d08a66bae9c05be45068b15f553132b361efff0200e79de983d97a80ff2",
+        "ada57dfbfc7846b4c31c8f89dd3ec68b4f97791667e1d6b15336b45e244492ff",
     ]
 
     /// What one node writes another reads, and nothing else: for random values, cut short, and with bytes left over.

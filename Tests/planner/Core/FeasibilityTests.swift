@@ -68,9 +68,9 @@ import Testing
         let refused = SubmittedApp(specification: app, on: chain.id(0))
         let taken = SubmittedApp(specification: app, on: chain.id(1))
         #expect(throws: Refusal(.nodeUnfit, "pi1 may not run app: its name is pi1, not pi2")) {
-            try chain.state.check(.submit([refused]), sender: chain.id(0), sequence: .max, at: chain.state.time)
+            try chain.state.check([refused])
         }
-        try chain.state.check(.submit([taken]), sender: chain.id(0), sequence: .max, at: chain.state.time)
+        try chain.state.check([taken])
         // A builder leaves it out.
         #expect(try chain.grow([.submit([refused])]).body.transactions.isEmpty)
         #expect(try !chain.grow([.submit([taken])]).body.transactions.isEmpty)

@@ -69,7 +69,7 @@ import Testing
     @Test func movesShowBandwidth() throws {
         var (chain, move) = try moving()
         let target = try #require(chain.keys.firstIndex { $0.nodeID == move.to })
-        func running(_ shipment: Shipment) -> Transaction {
+        func running(_ shipment: Shipment) -> Ask {
             .receipt(
                 Receipt(app: "counter", incarnation: move.incarnation, outcome: .running, shipment: shipment))
         }

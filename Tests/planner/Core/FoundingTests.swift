@@ -43,7 +43,8 @@ import Testing
         let members = keys.enumerated().map {
             Member(id: $1.nodeID, name: "pi\($0 + 1)", vrf: $1.vrf.publicKey)
         }
-        var fresh = Founding(member: members[0], site: "lab", parameters: SiteParameters(), expect: 3, record: nil)
+        var fresh = Founding(
+            member: members[0], site: "lab", operatorKey: .zero, parameters: SiteParameters(), expect: 3, record: nil)
         let load = LoadMatrix(
             timestamp: 0, device: Score(), apps: [], services: [], capacity: .test, facts: .test)
         fresh.saw(
@@ -52,7 +53,8 @@ import Testing
         for (wrong, isSigned) in [(0, false), (1, false), (2, true), (3, true)] {
             var proposed = members
             if wrong < 3 { proposed[wrong].vrf = .zero }
-            let genesis = Genesis(site: "lab", parameters: SiteParameters(), members: proposed)
+            let genesis = Genesis(
+                site: "lab", operatorKey: .zero, parameters: SiteParameters(), members: proposed)
             let signed = SignedGenesis(genesis: genesis, signature: keys[2].sign(genesis.signedBytes))
             var founding = fresh
             // Of the third node nothing was heard yet: its own signature vouches for its key.

@@ -17,7 +17,8 @@ import Testing
         var moves: [Move] = []
 
         init(
-            nodes: Int, seed: UInt64, parameters: SiteParameters = SiteParameters(strategy: PaperStrategy.name, absentAfter: 15_000)
+            nodes: Int, seed: UInt64,
+            parameters: SiteParameters = SiteParameters(strategy: PaperStrategy.name, absentAfter: 15_000)
         ) throws {
             chain = TestChain(nodes: nodes, parameters: parameters)
             random = SplitMix64(seed: seed)

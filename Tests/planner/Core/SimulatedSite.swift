@@ -144,8 +144,8 @@ struct SimulatedSite {
         guard nodes[index].machine == nil else { return }
         let node = nodes[index]
         let configuration = PlannerConfiguration(
-            here: node.key.nodeID, name: node.name, vrf: node.key.vrf.publicKey, site: "lab", parameters: parameters,
-            expect: expect)
+            here: node.key.nodeID, name: node.name, vrf: node.key.vrf.publicKey, site: "lab",
+            operatorKey: SigningKey.testOperator.publicKey, parameters: parameters, expect: expect)
         do {
             var chain: Chain?
             if let genesis = node.disk.genesis, try FoundingRecord(encoded: genesis).isComplete {
@@ -352,15 +352,26 @@ struct SimulatedSite {
 
     @discardableResult
     mutating func submit(_ submissions: [Submission], at index: Int) -> RequestID {
-        requests += 1
-        step(index, .submit(RequestID(requests), submissions))
-        return RequestID(requests)
+        let members = nodes[index].machine?.members ?? []
+        do throws(Problem) {
+            return order(.submit(try Submission.apps(submissions, nodes: members.map { ($0.name, $0.id) })), at: index)
+        } catch {
+            requests += 1
+            nodes[index].answers[RequestID(requests)] = .some(error)
+            return RequestID(requests)
+        }
     }
 
     @discardableResult
     mutating func remove(_ app: String, at index: Int) -> RequestID {
+        order(.remove(app: app), at: index)
+    }
+
+    @discardableResult
+    mutating func order(_ act: Order.Act, at index: Int) -> RequestID {
         requests += 1
-        step(index, .remove(RequestID(requests), app: app))
+        let genesis = nodes[index].machine?.state?.genesis ?? .zero
+        step(index, .order(RequestID(requests), .test(act, genesis: genesis, sequence: requests)))
         return RequestID(requests)
     }
 

@@ -3,6 +3,27 @@ import Identity
 
 @testable import PlannerCore
 
+/// What a test asks of a chain.
+enum Ask {
+    case submit([SubmittedApp])
+    case remove(app: String)
+    case receipt(Receipt)
+    case other(Transaction)
+}
+
+extension SigningKey {
+    /// The operator's in tests.
+    static let testOperator = SigningKey(seed: [UInt8](repeating: 200, count: 32))!
+}
+
+extension SignedOrder {
+    /// An order of the test's operator.
+    static func test(_ act: Order.Act, genesis: Digest, sequence: UInt64) -> SignedOrder {
+        let order = Order(genesis: genesis, sequence: sequence, act: act)
+        return SignedOrder(order: order, signature: SigningKey.testOperator.sign(order.signedBytes))
+    }
+}
+
 /// A chain grown block by block without agreement: what the fold and the rules of validity are tested on.
 struct TestChain {
     let keys: [SigningKey]
@@ -18,7 +39,7 @@ struct TestChain {
         keys = (0..<nodes).map { SigningKey(seed: [UInt8](repeating: UInt8($0 + 1), count: 32))! }
             .sorted { $0.nodeID < $1.nodeID }
         genesis = Genesis(
-            site: "lab", parameters: parameters,
+            site: "lab", operatorKey: SigningKey.testOperator.publicKey, parameters: parameters,
             members: keys.enumerated().map { Member(id: $1.nodeID, name: "pi\($0 + 1)", vrf: $1.vrf.publicKey) })
         state = SiteState(genesis: genesis)
     }
@@ -33,8 +54,22 @@ struct TestChain {
             kind: kind, sender: id(index), sequence: sequence, payload: payload, signature: keys[index].sign(signed))
     }
 
-    mutating func transaction(_ transaction: Transaction, by index: Int) -> SignedMessage {
-        seal(.transaction, transaction.encoded, by: index)
+    mutating func transaction(_ ask: Ask, by index: Int) -> SignedMessage {
+        seal(.transaction, transaction(ask).encoded, by: index)
+    }
+
+    mutating func transaction(_ ask: Ask) -> Transaction {
+        switch ask {
+        case .submit(let apps): order(.submit(apps))
+        case .remove(let app): order(.remove(app: app))
+        case .receipt(let receipt): .receipt(receipt)
+        case .other(let transaction): transaction
+        }
+    }
+
+    mutating func order(_ act: Order.Act) -> Transaction {
+        sequence += 1
+        return .order(.test(act, genesis: genesis.hash, sequence: sequence))
     }
 
     /// - Parameter apps: millicores by name, of apps that the chain has here.
@@ -84,7 +119,7 @@ struct TestChain {
     /// Builds and takes a block.
     @discardableResult
     mutating func grow(
-        _ transactions: [Transaction] = [], by index: Int = 0, reports: [SignedMessage] = [], after: Int64 = 1_000
+        _ transactions: [Ask] = [], by index: Int = 0, reports: [SignedMessage] = [], after: Int64 = 1_000
     ) throws(Refusal) -> Block {
         var messages: [SignedMessage] = []
         for entry in transactions { messages.append(transaction(entry, by: index)) }

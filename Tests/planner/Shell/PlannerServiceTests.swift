@@ -1,4 +1,5 @@
 import Contracts
+import Identity
 import Logging
 import PlannerCore
 import Runtime
@@ -42,11 +43,9 @@ import Transport
         let client = planner.client
         _ = try await height(client, atLeast: 3)
 
-        let submission = Submission(
-            specification: AppSpecification(name: "counter", image: "poise/counter:1"), on: "pi1")
-        let answer = try await client.send("POST", "/apps", body: try JSON.encode([submission]))
-        #expect(answer.status == 201)
-        #expect(try answer.decode(SubmissionView.self).apps == ["counter"])
+        let submitted = SubmittedApp(
+            specification: AppSpecification(name: "counter", image: "poise/counter:1"), on: bus.nodes[0].key.nodeID)
+        #expect(try await client.order(.submit([submitted])) == 204)
         let placed = try await phase(client, "counter", .placed)
         #expect(placed.node == "pi1" && placed.image == "poise/counter:1")
         // The first placement after a start waits until the others had time to say where they stand.
@@ -74,7 +73,7 @@ import Transport
         let nodes: [NodeStatus] = try await client.get("/nodes")
         #expect(nodes.map(\.apps) == [["counter"]] && nodes[0].present)
 
-        #expect(try await client.send("DELETE", "/apps/counter").status == 204)
+        #expect(try await client.order(.remove(app: "counter")) == 204)
         #expect(try await client.get("/apps", as: [AppStatus].self).isEmpty)
 
         let health: Health = try await client.get("/health")
@@ -98,46 +97,41 @@ import Transport
         let starting: Health = try await eventually("health") { try await client.get("/health") }
         #expect(starting.checks["start"]?.status == .warn)
         #expect(try await problem(client, "GET", "/apps").code == "starting")
-        #expect(try await problem(client, "POST", "/apps", "[]").code == "starting")
+        #expect(try await problem(client, "POST", "/leave").code == "starting")
 
         let parts = [Background { try await upstream.gossip() }, Background { try await upstream.consensus() }]
         _ = try await height(client, atLeast: 1)
-        func app(_ name: String, on: String? = nil) throws -> String {
-            let submission = Submission(specification: AppSpecification(name: name, image: "i"), on: on)
-            return String(decoding: try JSON.encode([submission]), as: UTF8.self)
+        func order(_ act: Order.Act, by key: SigningKey = TestPlanner.operatorKey) async throws -> String {
+            String(decoding: try await client.orderBody(act, by: key), as: UTF8.self)
         }
+        let app = SubmittedApp(specification: AppSpecification(name: "a", image: "i"))
+        let far = SubmittedApp(
+            specification: app.specification, on: NodeID(unchecked: [UInt8](repeating: 9, count: 32)))
         let cases: [(String, String, String, Int, String)] = [
-            ("POST", "/apps", "{", 400, "invalid-json"), ("POST", "/apps", "[{}]", 400, "invalid-json"),
-            ("POST", "/apps", "[]", 400, "bad-submission"), ("POST", "/apps", try app("Bad Name"), 400, "bad-app"),
-            ("POST", "/apps", try app("a", on: "pi9"), 404, "unknown-node"),
-            ("DELETE", "/apps/nothing", "", 404, "unknown-app"), ("GET", "/apps/nothing", "", 404, "unknown-app"),
+            ("POST", "/orders", "{", 400, "invalid-json"), ("POST", "/orders", "{}", 400, "invalid-json"),
+            ("POST", "/orders", "{\"order\":\"AAAA\"}", 400, "bad-order"),
+            ("POST", "/orders", try await order(.submit([])), 409, "empty-submission"),
+            ("POST", "/orders", try await order(.submit([far])), 404, "unknown-node"),
+            ("POST", "/orders", try await order(.submit([app]), by: bus.nodes[0].key), 403, "bad-order-signature"),
+            ("POST", "/orders", try await order(.remove(app: "nothing")), 404, "unknown-app"),
+            ("POST", "/orders", try await order(.dismiss(bus.nodes[0].key.nodeID)), 409, "last-member"),
+            ("POST", "/leave", "", 409, "last-member"), ("GET", "/apps/nothing", "", 404, "unknown-app"),
             ("POST", "/receipts", "{\"app\":1}", 400, "invalid-json"),
             ("GET", "/chain/blocks?limit=1000", "", 400, "invalid-query"),
             ("GET", "/chain/blocks?from=0", "", 400, "invalid-query"), ("GET", "/nowhere", "", 404, "not-found"),
-            ("POST", "/apps", String(repeating: " ", count: PlannerRoutes.submissionLimit + 1), 413, "body-too-large"),
+            ("POST", "/orders", String(repeating: " ", count: PlannerRoutes.orderLimit + 1), 413, "body-too-large"),
         ]
         for (method, path, body, status, code) in cases {
             let problem = try await problem(client, method, path, body)
             #expect(
                 problem.status == status && problem.code == code, "\(method) \(path) \(body.prefix(80)): \(problem)")
         }
-        let compose = try await client.response(
-            "POST", "/apps?file=my%20site.yaml&on=pi1",
-            body: Array("services: {a: {image: i, build: .}, b: {image: i, restart: x}}".utf8), type: "application/yaml"
-        )
-        let refused: Problem = try compose.decode()
-        #expect(refused.code == "invalid-compose-file" && refused.status == 400)
-        #expect(refused.detail.split(separator: "\n").count == 2 && refused.detail.contains("(my site.yaml:1)"))
-        var large = AppSpecification(name: "large", image: "i")
-        for index in 0..<100 { large.environment["V\(index)"] = String(repeating: "x", count: 1_000) }
-        let body = String(decoding: try JSON.encode([Submission(specification: large)]), as: UTF8.self)
-        #expect(try await problem(client, "POST", "/apps", body).detail.contains("put long values into files"))
         #expect(try await client.get("/apps", as: [AppStatus].self).isEmpty, "none of it did anything")
 
         let metrics = String(decoding: try await client.send("GET", "/metrics").body, as: UTF8.self)
         #expect(metrics.contains("poise_planner_refused_total{reason=\"invalid-json\"} 3"))
         #expect(metrics.contains("poise_planner_refused_total{reason=\"unknown-node\"} 1"))
-        #expect(metrics.contains("poise_planner_refused_total{reason=\"invalid-compose-file\"} 1"))
+        #expect(metrics.contains("poise_planner_refused_total{reason=\"bad-order-signature\"} 1"))
         for part in [running] + parts { await part.stop() }
     }
 
@@ -236,10 +230,11 @@ import Transport
             #expect(problem.code == "not-founded" && problem.detail.contains("1 of 2"), "\(problem)")
         }
         #expect(try await problem(client, "GET", "/placement/latest").code == "no-placement")
-        let submission = try JSON.encode([Submission(specification: AppSpecification(name: "a", image: "i"))])
+        let order = Order(genesis: .zero, sequence: 1, act: .remove(app: "a"))
+        let signed = SignedOrder(order: order, signature: TestPlanner.operatorKey.sign(order.signedBytes))
+        let body = try JSON.encode(OrderRequest(order: Base64Bytes(signed.encoded)))
         #expect(
-            try await problem(client, "POST", "/apps", String(decoding: submission, as: UTF8.self)).code
-                == "not-founded")
+            try await problem(client, "POST", "/orders", String(decoding: body, as: UTF8.self)).code == "not-founded")
         for part in [running] + parts { await part.stop() }
     }
 
@@ -264,9 +259,8 @@ import Transport
         await running[2].stop()
         planners[2] = nil
         running[2] = Background {}
-        let body = try JSON.encode(
-            ["a", "b"].map { Submission(specification: AppSpecification(name: $0, image: "i")) })
-        #expect(try await clients[1].send("POST", "/apps", body: body).status == 201)
+        let apps = ["a", "b"].map { SubmittedApp(specification: AppSpecification(name: $0, image: "i")) }
+        #expect(try await clients[1].order(.submit(apps)) == 204)
         let there = try await height(clients[0], atLeast: 8)
 
         let back = try await eventually("the lock") {

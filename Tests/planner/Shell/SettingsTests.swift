@@ -5,8 +5,14 @@ import Testing
 @testable import planner
 
 @Suite struct SettingsTests {
+    private static let key = String(repeating: "ab", count: 32)
+
     private func settings(_ environment: [String: String], _ flags: [String] = []) throws -> PlannerSettings {
-        try PlannerSettings(PlannerOptions.parse(flags), Settings(config: nil, environment: environment))
+        try PlannerSettings(
+            PlannerOptions.parse(flags),
+            Settings(
+                config: nil,
+                environment: environment.merging(["POISE_OPERATOR": Self.key]) { given, _ in given }))
     }
 
     private func failure(_ environment: [String: String], _ flags: [String] = []) -> String {
@@ -17,6 +23,7 @@ import Testing
         let settings = try settings(["POISE_NAME": "pi1", "POISE_EXPECT": "4"])
         #expect(settings.name == "pi1" && settings.expect == 4 && settings.site == "poise")
         #expect(settings.parameters == SiteParameters(quorum: .byzantine))
+        #expect(settings.operatorKey.description == Self.key)
         let small = try self.settings(["POISE_NAME": "pi1", "POISE_EXPECT": "3"])
         #expect(small.parameters == SiteParameters(quorum: .crash))
         let other = try self.settings(["POISE_NAME": "pi1", "POISE_EXPECT": "4", "POISE_QUORUM": "crash"])
@@ -34,7 +41,8 @@ import Testing
         #expect(
             settings.parameters
                 == SiteParameters(
-                    blockInterval: 200, absentAfter: 9_000, moveDeadline: 60_000, declaredDemand: 250, margin: 0,
+                    blockInterval: 200, idleInterval: 2_500, absentAfter: 9_000, moveDeadline: 60_000,
+                    declaredDemand: 250, margin: 0,
                     coolDown: 5_000))
     }
 
@@ -44,6 +52,10 @@ import Testing
             (
                 ["POISE_NAME": "Pi 1"],
                 "POISE_NAME (or --name) is \"Pi 1\": allowed are 1 to 63 of a-z, 0-9 and hyphens, with no hyphen at either end"
+            ),
+            (
+                ["POISE_NAME": "pi1", "POISE_OPERATOR": "me"],
+                "POISE_OPERATOR (or --operator) is \"me\": allowed are 64 hex digits, as `planner operator show` prints them"
             ),
             (
                 ["POISE_NAME": "pi1"],

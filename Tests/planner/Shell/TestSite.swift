@@ -193,6 +193,8 @@ final class TestUpstream: Sendable {
 
 /// A planner on sockets of its own.
 struct TestPlanner: Sendable {
+    static let operatorKey = SigningKey(seed: [UInt8](repeating: 99, count: 32))!
+
     let service: PlannerService
     let client: LocalClient
 
@@ -203,7 +205,8 @@ struct TestPlanner: Sendable {
                 config: nil,
                 environment: [
                     "POISE_NAME": upstream.node.name, "POISE_SITE": "test", "POISE_EXPECT": "\(expect)",
-                    "POISE_BLOCK_INTERVAL_MS": "\(interval)", "POISE_ABSENT_AFTER_MS": "3000",
+                    "POISE_BLOCK_INTERVAL_MS": "\(interval)", "POISE_IDLE_INTERVAL_MS": "\(interval)",
+                    "POISE_ABSENT_AFTER_MS": "3000", "POISE_OPERATOR": "\(Self.operatorKey.publicKey)",
                 ]))
         service = try PlannerService(
             settings: settings, runDirectory: upstream.directory, stateDirectory: state, snapshotInterval: snapshots)
@@ -218,6 +221,20 @@ struct TestPlanner: Sendable {
         PlannerRoutes(service: service).add(to: host.router)
         let service = service
         try await host.run(tasks: [ServiceTask("planner") { try await service.run() }])
+    }
+}
+
+extension LocalClient {
+    /// An order's body, signed by the test's operator or somebody else.
+    func orderBody(_ act: Order.Act, by key: SigningKey = TestPlanner.operatorKey) async throws -> [UInt8] {
+        let head: HeadView = try await get("/chain/head")
+        let order = Order(genesis: head.genesis, sequence: WallClock.microseconds(), act: act)
+        let signed = SignedOrder(order: order, signature: key.sign(order.signedBytes))
+        return try JSON.encode(OrderRequest(order: Base64Bytes(signed.encoded)))
+    }
+
+    func order(_ act: Order.Act) async throws -> Int {
+        try await send("POST", "/orders", body: try await orderBody(act)).status
     }
 }
 

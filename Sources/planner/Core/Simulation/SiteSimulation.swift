@@ -57,7 +57,8 @@ public struct SiteSimulation: Sendable {
         self.terms = terms
         self.workload = workload
         state = SiteState(
-            genesis: Genesis(site: "simulated", parameters: SiteParameters(strategy: "paper"), members: []))
+            genesis: Genesis(
+                site: "simulated", operatorKey: .zero, parameters: SiteParameters(strategy: "paper"), members: []))
         for _ in 0..<terms.nodes { addNode() }
     }
 

@@ -51,13 +51,16 @@ struct Remove: AsyncParsableCommand {
         discussion: "Its container is stopped and removed on the device that has it; its named volumes stay there.")
 
     @Argument(help: "The app's name.") var app: String
+    @OptionGroup var operatorOptions: OperatorOptions
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
         guard AppSpecification.isValid(name: app) else {
             throw ValueProblem("`\(app)` is no app's name", "`planner apps` lists those there are")
         }
-        try await LocalClient("planner", common).send("DELETE", "/apps/\(app)")
+        let client = try LocalClient("planner", common)
+        let orders = try Orders(client, operatorOptions, try common.settings())
+        try await orders.send(.remove(app: app), for: try await client.get("/chain/head"))
         print("removed \(app)")
     }
 }

@@ -4,15 +4,6 @@ import PlannerCore
 import Runtime
 import Transport
 
-/// What is sent to submit apps.
-struct SubmissionRequest {
-    var path: String
-    var type: String
-    var body: [UInt8]
-    /// The apps' names, for when the site took them without saying so yet.
-    var names: () throws -> [String]
-}
-
 /// Submits apps and follows them until they run, telling on standard error what happens and what is waited for.
 struct Progress {
     private static let interval = Duration.milliseconds(300)
@@ -41,12 +32,14 @@ struct Progress {
 
     /// - Parameter waiting: tries again while the site isn't founded.
     /// - Throws: `Problem`, as planner tells it.
-    mutating func submit(_ request: SubmissionRequest, waiting: Bool) async throws {
+    mutating func submit(_ submissions: [Submission], _ orders: Orders, waiting: Bool) async throws {
         var told = ""
         while true {
             do {
-                let answer = try await client.send("POST", request.path, body: request.body, type: request.type)
-                names = try answer.decode(SubmissionView.self).apps
+                let head: HeadView = try await client.get("/chain/head")
+                let nodes = head.members.map { (name: $0.name, id: $0.id) }
+                try await orders.send(.submit(try Submission.apps(submissions, nodes: nodes)), for: head)
+                names = submissions.map(\.specification.name)
                 say("submitted \(names.joined(separator: ", "))")
                 return
             } catch let problem as Problem where waiting && !isOver {
@@ -57,7 +50,7 @@ struct Progress {
                     try await Task.sleep(for: .seconds(1))
                 case "not-committed", "no-answer":
                     // The site has it and may commit it later: follow it.
-                    names = try request.names()
+                    names = submissions.map(\.specification.name)
                     say("waiting: \(problem.detail)")
                     return
                 default: throw problem

@@ -18,6 +18,8 @@ struct Submit: AsyncParsableCommand {
             The devices must have the image or be able to pull it. Where planner runs in a container, give it the file \
             on standard input: docker exec -i poise-planner planner submit - < apps.yaml
 
+            Only the operator can submit apps: the order is signed with the operator's key.
+
             The command waits until the apps run and shows what happens to them. Exit status 1 if one doesn't.
             """)
 
@@ -35,6 +37,7 @@ struct Submit: AsyncParsableCommand {
 
     @Flag(help: "Print the apps as JSON at the end.") var json = false
 
+    @OptionGroup var operatorOptions: OperatorOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -50,8 +53,11 @@ struct Submit: AsyncParsableCommand {
 
     func run() async throws {
         let client = try LocalClient("planner", common)
+        let submissions = try file.map { try Self.read($0) } ?? [try app.specification()]
+        let orders = try Orders(client, operatorOptions, try common.settings())
         var progress = Progress(client: client, patience: .seconds(timeout))
-        try await progress.submit(try file.map { try Self.read($0, on: on) } ?? single(), waiting: wait)
+        try await progress.submit(
+            submissions.map { Submission(specification: $0, on: on) }, orders, waiting: wait)
         if wait { try await progress.waitUntilRunning() }
         let apps = try await progress.apps()
         if json {
@@ -65,37 +71,14 @@ struct Submit: AsyncParsableCommand {
         }
     }
 
-    private func single() throws -> SubmissionRequest {
-        let app = try app.specification()
-        return SubmissionRequest(
-            path: "/apps", type: "application/json",
-            body: try JSON.encode([Submission(specification: app, on: on)]), names: { [app.name] })
-    }
-
-    /// The file as it is: the service reads it, so that what is wrong with it is counted there.
-    private static func read(_ path: String, on node: String?) throws -> SubmissionRequest {
+    private static func read(_ path: String) throws -> [AppSpecification] {
         let name = path == "-" ? "standard input" : path
-        let bytes = try read(path, name: name)
-        // Without a body there is no type either, and an empty file would be taken for empty JSON.
-        let body = bytes.isEmpty ? [0x0A] : bytes
-        let query = [("file", name)] + (node.map { [("on", $0)] } ?? [])
-        return SubmissionRequest(
-            path: "/apps?" + query.map { "\($0)=\(Self.escaped($1))" }.joined(separator: "&"),
-            type: "application/yaml", body: body,
-            names: { try ComposeFile.read(bytes, name: name).map(\.name) })
-    }
-
-    /// Percent-encoded for a query (RFC 3986).
-    private static func escaped(_ text: String) -> String {
-        var escaped = ""
-        for byte in text.utf8 {
-            switch byte {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E:
-                escaped.unicodeScalars.append(Unicode.Scalar(byte))
-            default: escaped += "%" + Hex.encode([byte]).uppercased()
-            }
+        let apps = try ComposeFile.read(try read(path, name: name), name: name)
+        for app in apps {
+            guard let problem = AppLimits.problem(app) else { continue }
+            throw ValueProblem("the app \"\(app.name.prefix(80))\": \(problem.what)", problem.remedy)
         }
-        return escaped
+        return apps
     }
 
     private static func read(_ path: String, name: String) throws -> [UInt8] {
