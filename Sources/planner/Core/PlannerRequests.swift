@@ -121,6 +121,7 @@ extension PlannerMachine {
             found()
             publishGenesis()
         } else {
+            tickCatchUp()
             sendStatus(asking: laggingNode())
             askForDraw()
             resendAgreement()
@@ -154,13 +155,6 @@ extension PlannerMachine {
                 + "is heard from \(silent.joined(separator: ", "))"
         }
         return "\(place) is not decided" + (silent.isEmpty ? "" : "; silent: \(silent.joined(separator: ", "))")
-    }
-
-    /// Whom to ask for blocks: someone who was ahead for a while, not just quicker with the newest block.
-    private mutating func laggingNode() -> NodeID? {
-        guard let state else { return nil }
-        if let committedAt, now - committedAt < state.parameters.blockInterval / 2 { return nil }
-        return peers.ahead(of: state.height, at: now, &random)
     }
 
     mutating func sendStatus(asking: NodeID?) {
