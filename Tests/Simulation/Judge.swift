@@ -20,6 +20,8 @@ final class Judge {
     private var excused: Set<String> = []
     private var programCount = 0
     private(set) var completedMoves = 0
+    /// Snapshots that devices have taken from others.
+    private(set) var adoptions = 0
     /// Every app that the chain ever had.
     private(set) var known: Set<String> = []
 
@@ -63,6 +65,23 @@ final class Judge {
             if let before, let after = chain?.state { follow(before, after, device) }
         } catch {
             accuse("\(device.name) committed what can't be recomputed: \(error)")
+        }
+    }
+
+    /// A snapshot is of a block that was committed, and ahead of what the device had.
+    func adopted(_ snapshot: StoredSnapshot, by device: SimulatedDevice) {
+        let last = committers[device.id, default: 0]
+        if snapshot.height <= last { accuse("\(device.name) goes back from block \(last) to \(snapshot.height)") }
+        committers[device.id] = snapshot.height
+        adoptions += 1
+        do throws(ChainFault) {
+            let proven = try CertifiedSnapshot.decode(snapshot.bytes).verify(genesis: chain?.state.genesis ?? .zero)
+            guard blocks[snapshot.height] != proven.state.head else {
+                return site.note(device, "takes the state after block \(snapshot.height), after block \(last)")
+            }
+            accuse("\(device.name) takes a state after a block \(snapshot.height) that nobody committed")
+        } catch {
+            accuse("\(device.name) takes a state that is not proven: \(error)")
         }
     }
 

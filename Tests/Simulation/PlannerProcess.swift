@@ -17,8 +17,10 @@ final class PlannerProcess: SimulatedProcess {
     private lazy var publishing = ErrandQueue(of: self)
 
     private static let kinds: Set<MessageKind> = [
-        .report, .genesis, .status, .proposal, .vote, .blocks, .transaction,
+        .report, .genesis, .status, .proposal, .vote, .blocks, .transaction, .snapshot,
     ]
+    /// Blocks between two snapshots: so few that devices which were away get one.
+    private static let snapshotInterval: UInt64 = 4
 
     init(on device: SimulatedDevice) { super.init(.planner, on: device) }
 
@@ -47,7 +49,8 @@ final class PlannerProcess: SimulatedProcess {
         guard device.gossip.isUp else { return later(250) { [self] in identify() } }
         let configuration = PlannerConfiguration(
             here: device.id, name: device.name, vrf: device.key.vrf.publicKey, site: site.name,
-            operatorKey: SimulatedSite.operatorKey.publicKey, parameters: site.parameters, expect: site.devices.count)
+            operatorKey: SimulatedSite.operatorKey.publicKey, parameters: site.parameters, expect: site.devices.count,
+            snapshotInterval: Self.snapshotInterval)
         do {
             machine = try PlannerMachine(
                 configuration, genesis: device.disk.genesis, chain: try storedChain(), agreement: device.disk.agreement,
@@ -62,8 +65,15 @@ final class PlannerProcess: SimulatedProcess {
 
     private func storedChain() throws -> Chain? {
         guard let genesis = device.disk.genesis, try FoundingRecord(encoded: genesis).isComplete else { return nil }
-        var chain = try Chain(genesis: genesis)
-        for block in device.disk.blocks { try chain.append(block, trusting: true) }
+        var chain =
+            if let snapshot = device.disk.snapshot {
+                try Chain(snapshot: snapshot.bytes, genesis: try FoundingRecord(encoded: genesis).genesis.hash)
+            } else {
+                try Chain(genesis: genesis)
+            }
+        for block in device.disk.blocks where block.height > chain.state.height {
+            try chain.append(block, trusting: true)
+        }
         return chain
     }
 
@@ -138,18 +148,28 @@ final class PlannerProcess: SimulatedProcess {
         perform(machine?.step(event) ?? []) { effect in
             switch effect {
             case .persistGenesis(let bytes): device.disk.genesis = bytes
-            case .persistAgreement(let bytes): device.disk.agreement = bytes
+            case .persistAgreement(let agreement):
+                device.disk.agreement = agreement.replacing(device.disk.agreement)
             case .commit(let block):
                 device.disk.blocks.append(block)
                 device.disk.agreement = nil
                 site.judge.committed(stored(block), by: device)
+            case .persistSnapshot(let snapshot):
+                device.disk.snapshot = snapshot
+                // Some devices have room for all blocks and some for few, as it were.
+                if device.number % 3 != 0 { device.disk.blocks.removeAll { $0.height <= snapshot.height } }
+            case .adoptSnapshot(let snapshot):
+                device.disk.snapshot = snapshot
+                device.disk.blocks = []
+                device.disk.agreement = nil
+                site.judge.adopted(snapshot, by: device)
             case .sign(let tag, let request): sign(tag, request)
             case .draw(let height, let request): draw(height, request)
             case .publish(let publication): publish { publication }
             case .sendCommitted(let height, let node):
-                publish { [device] in
-                    CommittedBlocks.publication(of: device.disk.blocks.filter { $0.height >= height }, to: node)
-                }
+                publish { [device] in device.disk.answer(from: height, to: node) }
+            case .sendSnapshot(let digest, let piece, let node):
+                publish { [device] in device.disk.snapshot?.piece(piece, of: digest, to: node) }
             case .setTimer(let timer, let delay): arm(timer, after: delay) { [self] in step(.timer(timer)) }
             case .cancelTimer(let timer): disarm(timer)
             case .head, .blame: tell(effect)
@@ -264,5 +284,26 @@ private final class ErrandQueue {
                 delay = min(delay * 2, 500)
             }
         }
+    }
+}
+
+extension SimulatedDisk {
+    /// Blocks from `height` on, or the first piece of a snapshot that stands for them.
+    fileprivate func answer(from height: UInt64, to node: NodeID) -> Publication? {
+        var heights: ClosedRange<UInt64>?
+        if let first = blocks.first, let last = blocks.last { heights = first.height...last.height }
+        let offer = CatchUpOffer(
+            blocks: heights, blockBytes: blocks.last.map { $0.block.count + $0.certificate.count } ?? 0,
+            snapshot: snapshot.map { ($0.height, $0.bytes.count) })
+        if offer.prefersSnapshot(from: height) { return snapshot?.piece(0)?.publication(to: node) }
+        guard heights?.contains(height) == true else { return nil }
+        return CommittedBlocks.publication(of: blocks.filter { $0.height >= height }, to: node)
+    }
+}
+
+extension StoredSnapshot {
+    /// The piece asked for, or the first one if another snapshot has taken the place of that one.
+    fileprivate func piece(_ index: UInt32, of digest: Digest, to node: NodeID) -> Publication? {
+        piece(digest == self.digest ? index : 0)?.publication(to: node)
     }
 }

@@ -117,7 +117,8 @@ struct SimulatedDisk {
     var ledger: [UInt8]?
     var election: [UInt8]?
     var genesis: [UInt8]?
-    var agreement: [UInt8]?
+    var agreement: StoredAgreement?
     var blocks: [CommittedBlock] = []
+    var snapshot: StoredSnapshot?
     var journal = Journal()
 }

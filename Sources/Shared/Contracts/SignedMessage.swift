@@ -20,6 +20,8 @@ public enum MessageKind: UInt8, Codable, Sendable, CaseIterable {
     case blocks = 8
     /// A ``Transaction`` for the chain: an application submitted or removed, or a move's receipt.
     case transaction = 9
+    /// A piece of a snapshot of the chain's state, or the wish for one: for one node.
+    case snapshot = 10
 
     /// As it stands in JSON and in `GET /messages?kinds=`.
     public var name: String { String(describing: self) }

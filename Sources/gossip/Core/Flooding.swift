@@ -34,7 +34,7 @@ extension GossipMachine {
     /// every step.
     private static func isAsked(_ kind: MessageKind) -> Bool {
         switch kind {
-        case .report, .genesis, .blocks, .transaction: true
+        case .report, .genesis, .blocks, .transaction, .snapshot: true
         case .leave, .election, .status, .proposal, .vote: false
         }
     }

@@ -127,7 +127,7 @@ struct Outbox: Sendable {
     private static func rank(_ kind: MessageKind) -> Int {
         switch kind {
         case .report, .status: 0
-        case .genesis, .transaction, .blocks: 1
+        case .genesis, .transaction, .blocks, .snapshot: 1
         case .leave, .election, .proposal, .vote: 2
         }
     }

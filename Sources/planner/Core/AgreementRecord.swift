@@ -2,7 +2,7 @@ import Contracts
 
 /// What an agreement must remember across a crash, so that it never votes twice and keeps its lock.
 struct AgreementRecord: ByteCodable {
-    private static let domain = "poise/agreement/2"
+    private static let domain = "poise/agreement/3"
 
     struct CastBallot: ByteCodable {
         var ballot: Agreement.Ballot
@@ -41,9 +41,8 @@ struct AgreementRecord: ByteCodable {
     var proposals: [Proposal]
     /// The prevotes by which ``valid`` is valid: a proposal of it must show them.
     var prevotes: [MemberSignature]
-    /// Whatever blocks the above name.
-    var blocks: [Block]
-    var draft: Agreement.Draft?
+    /// Whatever blocks the above name and need. They are stored beside it, once.
+    var blocks: [Digest]
 
     init(_ agreement: Agreement) {
         genesis = agreement.genesis
@@ -59,8 +58,7 @@ struct AgreementRecord: ByteCodable {
         prevotes = polka ?? []
         var named = Set(proposals.filter { $0.round == agreement.round }.map(\.block))
         for hold in [agreement.locked, agreement.valid] { if let hold { named.insert(hold.block) } }
-        blocks = named.sorted().compactMap { agreement.candidates[$0]?.block }
-        draft = agreement.draft
+        blocks = named.sorted().filter { agreement.candidates[$0] != nil }
     }
 
     func encode(to writer: inout ByteWriter) {
@@ -79,12 +77,6 @@ struct AgreementRecord: ByteCodable {
         writer.list(proposals)
         writer.list(prevotes)
         writer.list(blocks)
-        writer.bool(draft != nil)
-        if let draft {
-            writer.integer(draft.round)
-            writer.value(draft.header)
-            writer.value(draft.body)
-        }
     }
 
     init(from reader: inout ByteReader) throws {
@@ -107,23 +99,20 @@ struct AgreementRecord: ByteCodable {
         proposals = try reader.list("the proposals made", limit: 64)
         prevotes = try reader.list("the prevotes", limit: Genesis.memberLimit)
         blocks = try reader.list("the blocks held", limit: 8)
-        draft = nil
-        if try reader.bool() {
-            let round: UInt32 = try reader.integer()
-            draft = Agreement.Draft(round: round, header: try reader.value(), body: try reader.value())
-        }
     }
 }
 
 extension Agreement {
     /// Goes on where the record stopped: same round and step, same lock, and every vote as it was cast.
     ///
-    /// - Parameter judge: valid(v) for the blocks it held.
-    mutating func restore(_ record: AgreementRecord, judge: (Block) -> Candidate) {
+    /// - Parameters:
+    ///   - blocks: those it held.
+    ///   - judge: valid(v) for them.
+    mutating func restore(_ record: AgreementRecord, _ blocks: [Block], judge: (Block) -> Candidate) {
         round = record.round
         locked = record.locked
         valid = record.valid
-        for block in record.blocks { candidates[block.id] = judge(block) }
+        for block in blocks { candidates[block.id] = judge(block) }
         for entry in record.cast { cast[entry.ballot] = CastVote(block: entry.block, signature: nil) }
         for proposal in record.proposals { offers[proposal.round, default: [:]][here] = Offer(proposal: proposal) }
         if let valid = record.valid {
@@ -135,19 +124,18 @@ extension Agreement {
                 votes[ballot, default: [:]][entry.member] = signed
             }
         }
-        draft = record.draft
-        asked = draft != nil || offers[round]?[here] != nil
+        asked = offers[round]?[here] != nil
         step = record.step
     }
 
-    /// After ``restore(_:judge:)``: arms the timer of the step again. What was signed before is signed again, alike.
+    /// After ``restore(_:_:judge:)``: arms the timer of the step again. What was signed before is signed again, alike. A
+    /// block that was being built is built anew: nobody has seen it, and its header alone commits nobody.
     mutating func resume() -> [Action] {
-        let timer: Action? =
-            switch step {
-            case .waiting: nil
-            case .propose: .timer(.propose(height: height, round: round), timeouts.propose(round))
-            case .prevote, .precommit: nil
-            }
-        return [timer].compactMap { $0 } + unsigned.map { .sign($0, $1) } + advance()
+        var actions: [Action] = []
+        if step == .propose {
+            actions.append(.timer(.propose(height: height, round: round), timeouts.propose(round)))
+            actions += propose()
+        }
+        return actions + unsigned.map { .sign($0, $1) } + advance()
     }
 }

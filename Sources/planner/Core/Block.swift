@@ -97,7 +97,7 @@ public struct Block: ByteCodable, Hashable {
     }
 
     /// The block's name. It covers the header and its builder's signature.
-    public var id: Digest { Digest(of: header.encoded + signature.bytes, domain: "poise/block/1") }
+    public var id: Digest { header.blockID(signature) }
 
     public func encode(to writer: inout ByteWriter) {
         writer.value(header)

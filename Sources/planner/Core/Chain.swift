@@ -24,25 +24,45 @@ public struct ChainFault: Error, Hashable, Sendable, CustomStringConvertible {
 public struct Chain: Sendable {
     public let founding: FoundingRecord
     public private(set) var state: SiteState
+    /// One for each block so far that changed the members.
+    public private(set) var links: [MembershipLink] = []
+    /// How much has come since the snapshot that it begins with.
+    public private(set) var schedule = SnapshotSchedule()
+    private var last: CertifiedHeader?
 
     public var genesis: Genesis { founding.genesis }
 
-    /// - Parameters:
-    ///   - genesis: as ``PlannerEffect/persistGenesis(_:)`` gave it; every signature is checked.
-    ///   - snapshot: ``SiteState/snapshot`` from this node's own storage, to begin there rather than before block 1.
+    /// The height of the snapshot that it begins with; 0 for a chain that is read from block 1 on.
+    public var base: UInt64 { schedule.height }
+
+    /// - Parameter genesis: as ``PlannerEffect/persistGenesis(_:)`` gave it; every signature is checked.
     /// - Throws: ``ChainFault``, also for a genesis that not all its members have signed.
-    public init(genesis: [UInt8], snapshot: [UInt8]? = nil) throws(ChainFault) {
+    public init(genesis: [UInt8]) throws(ChainFault) {
         do {
             founding = try FoundingRecord(encoded: genesis)
-            state = SiteState(genesis: founding.genesis)
-            if let snapshot { state = try SiteState(snapshot: snapshot, genesis: founding.genesis) }
         } catch {
             throw ChainFault(height: 0, "\(error)")
         }
+        state = SiteState(genesis: founding.genesis)
         guard founding.isComplete else {
             let count = founding.signatures.count
             throw ChainFault(height: 0, "\(count) of \(founding.genesis.members.count) members have signed it")
         }
+    }
+
+    /// Begins after a snapshot's last block. Every signature of its proof is checked.
+    ///
+    /// - Parameters:
+    ///   - bytes: an encoded ``CertifiedSnapshot``.
+    ///   - genesis: the hash of the genesis that is trusted.
+    /// - Throws: ``ChainFault``.
+    public init(snapshot bytes: [UInt8], genesis: Digest) throws(ChainFault) {
+        let snapshot = try CertifiedSnapshot.decode(bytes)
+        let proven = try snapshot.verify(genesis: genesis)
+        founding = snapshot.founding
+        state = proven.state
+        links = proven.links
+        schedule.took(snapshotOf: bytes.count, at: snapshot.height)
     }
 
     /// Checks the next block and its certificate and moves on to the state after it.
@@ -60,10 +80,24 @@ public struct Chain: Sendable {
                     .wrongHeight, "stored as \(committed.height) \(committed.id.short), it is \(next) \(id.short)")
             }
             try Self.check(committed.certificate, of: id, height: next, state, trusting: trusting)
-            state = try Validity.check(block, after: state, trusting: trusting)
+            let after = try Validity.check(block, after: state, trusting: trusting)
+            let header = CertifiedHeader(
+                header: block.header, signature: block.signature, certificate: committed.certificate)
+            if after.members != state.members { links.append(MembershipLink(block: header, members: after.members)) }
+            state = after
+            last = header
+            schedule.took(blockOf: committed.block.count + committed.certificate.count)
         } catch {
             throw ChainFault(height: next, refusal: error, error.detail)
         }
+    }
+
+    /// The state after the last block with its proof; nil if no block was read yet.
+    public var snapshot: CertifiedSnapshot? {
+        guard let last else { return nil }
+        return CertifiedSnapshot(
+            founding: founding, links: links.filter { $0.block.header.height < last.header.height }, last: last,
+            state: state.snapshot)
     }
 
     /// Checks a whole chain offline: signatures, hashes, certificates, every plan and every state's root.
@@ -94,5 +128,34 @@ public struct Chain: Sendable {
         if !trusting {
             try certificate.check(genesis: state.genesis, members: state.memberIDs, quorum: state.quorum)
         }
+    }
+}
+
+/// When a new snapshot is worth its bytes: a disk should be written for blocks, and now and then for the state.
+public struct SnapshotSchedule: Hashable, Sendable {
+    /// Blocks from one snapshot to the next at least.
+    public static let interval: UInt64 = 500
+    /// Bytes of blocks for which no more blocks are waited for: what a start may have to read, and what can't be given up.
+    public static let byteLimit = 4 << 20
+
+    /// Of the newest snapshot; 0 without one.
+    public private(set) var height: UInt64 = 0
+    public private(set) var bytes = 0
+    /// Of the blocks since.
+    public private(set) var blockBytes = 0
+
+    public init() {}
+
+    mutating func took(blockOf bytes: Int) { blockBytes += bytes }
+
+    mutating func took(snapshotOf bytes: Int, at height: UInt64) {
+        self.height = height
+        self.bytes = bytes
+        blockBytes = 0
+    }
+
+    /// Whether to make one of the state after this block. Snapshots take a fifth of what is written at most.
+    func isDue(at height: UInt64, interval: UInt64) -> Bool {
+        (height >= self.height + interval || blockBytes >= Self.byteLimit) && blockBytes >= 4 * bytes
     }
 }

@@ -98,6 +98,9 @@ struct Founding: Sendable {
         return true
     }
 
+    /// Takes another's complete genesis, of which this node was told by its operator.
+    mutating func adopt(_ record: FoundingRecord) { self.record = record }
+
     /// - Returns: whether `signature` is this node's own of its genesis.
     mutating func sign(_ signature: Signature) -> Bool { record?.add(signature, of: here) ?? false }
 

@@ -94,7 +94,7 @@ public struct CommittedBlocks: ByteCodable, Hashable {
     public static let countLimit = 16
     /// Bytes of blocks and certificates in one message at most; a block with its certificate always fits.
     public static let byteLimit = 1_020_000
-    private static let certificateLimit = 110_000
+    static let certificateLimit = 110_000
 
     public struct Entry: ByteCodable, Hashable {
         public var block: [UInt8]

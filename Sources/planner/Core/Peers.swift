@@ -1,5 +1,4 @@
 import Contracts
-import Machine
 
 /// What other members said of their chains.
 struct Peers: Sendable {
@@ -14,9 +13,14 @@ struct Peers: Sendable {
     /// Milliseconds for which a word counts as news.
     static let freshness: Int64 = 5_000
 
+    /// Nodes served at one time that are no members.
+    private static let strangerLimit = 16
+
     private(set) var all: [NodeID: Peer] = [:]
+    private var strangers: [NodeID: Int64] = [:]
     private var answered: [NodeID: Int64] = [:]
     private var served: [NodeID: (from: UInt64, at: Int64)] = [:]
+    private var pieces: [NodeID: (digest: Digest, piece: UInt32, at: Int64)] = [:]
 
     mutating func heard(_ node: NodeID, _ status: ChainStatus, at now: Int64) {
         all[node] = Peer(height: status.height, head: status.head, round: status.round, at: now)
@@ -40,9 +44,29 @@ struct Peers: Sendable {
         return true
     }
 
-    /// Somebody to ask for blocks after `height`, another one each time.
-    func ahead(of height: UInt64, at now: Int64, _ random: inout SplitMix64) -> NodeID? {
-        let ahead = fresh(at: now).filter { $0.value.height > height }.keys.sorted()
-        return ahead.isEmpty ? nil : ahead[Int(random.next(below: UInt64(ahead.count)))]
+    /// Whether to serve a node that is no member: few at a time, and each once a second.
+    mutating func mayServe(stranger node: NodeID, at now: Int64) -> Bool {
+        strangers = strangers.filter { now - $0.value <= 60_000 }
+        if let last = strangers[node], now - last < 900 { return false }
+        guard strangers[node] != nil || strangers.count < Self.strangerLimit else { return false }
+        strangers[node] = now
+        return true
+    }
+
+    /// Whether the node, which is no member, was served lately.
+    func serves(stranger node: NodeID, at now: Int64) -> Bool {
+        strangers[node].map { now - $0 <= 60_000 } ?? false
+    }
+
+    /// Whether to send `node` this piece of a snapshot: the next one at once, the same again after a second.
+    mutating func mayServe(_ node: NodeID, piece: UInt32, of digest: Digest, at now: Int64) -> Bool {
+        if let last = pieces[node], last.piece == piece, last.digest == digest, now - last.at < 800 { return false }
+        pieces[node] = (digest, piece, now)
+        return true
+    }
+
+    /// Those who say that they have blocks after `height`, in ascending order.
+    func ahead(of height: UInt64, at now: Int64) -> [NodeID] {
+        fresh(at: now).filter { $0.value.height > height }.keys.sorted()
     }
 }

@@ -10,8 +10,10 @@ extension PlannerMachine {
             epochSeed: state.epochSeed, quorum: state.quorum, timeouts: timeouts, leader: leader)
         draw = nil
         askForDraw()
-        if let record = storedAgreement, record.genesis == next.genesis, record.height == next.height {
-            next.restore(record) { judge($0, state) }
+        storedBlocks = []
+        if let (record, blocks) = storedAgreement, record.genesis == next.genesis, record.height == next.height {
+            storedBlocks = Set(record.blocks)
+            next.restore(record, blocks) { judge($0, state) }
             agreement = next
             if next.isStarted {
                 drive { $0.resume() }
@@ -46,7 +48,8 @@ extension PlannerMachine {
         switch action {
         case .build(let round): build(round: round)
         case .sign(let tag, let bytes):
-            persistAgreement()
+            // A header alone commits nobody to anything, so there is nothing to remember of it.
+            if case .header = tag {} else { persistAgreement() }
             sign(tag, bytes)
         case .timer(let timer, let delay): effects.append(.setTimer(timer, afterMilliseconds: delay))
         case .failed(let round): blame(round: round)
@@ -72,7 +75,16 @@ extension PlannerMachine {
 
     private mutating func persistAgreement() {
         guard let agreement else { return }
-        effects.append(.persistAgreement(AgreementRecord(agreement).encoded))
+        let record = AgreementRecord(agreement)
+        let fresh = record.blocks.filter { !storedBlocks.contains($0) }
+        storedBlocks = Set(record.blocks)
+        effects.append(
+            .persistAgreement(
+                StoredAgreement(
+                    height: record.height, record: record.encoded, named: record.blocks,
+                    blocks: fresh.compactMap { id in
+                        agreement.candidates[id].map { StoredAgreement.Held(id: id, block: $0.block.encoded) }
+                    })))
     }
 
     private mutating func sign(_ tag: SigningTag, _ bytes: [UInt8]) {
@@ -217,21 +229,46 @@ extension PlannerMachine {
 
     /// Takes a decided block as the head.
     mutating func commit(_ block: Block, _ certificate: [UInt8], _ after: SiteState) {
-        if let finished = agreement {
-            for timer in finished.timers { effects.append(.cancelTimer(timer)) }
-        }
+        let bytes = block.encoded
         effects.append(
-            .commit(
-                CommittedBlock(height: after.height, id: after.head, block: block.encoded, certificate: certificate)))
-        state = after
-        committedAt = now
-        clock.committed(after.time, at: now)
-        if let stored = storedAgreement, stored.height <= after.height { storedAgreement = nil }
+            .commit(CommittedBlock(height: after.height, id: after.head, block: bytes, certificate: certificate)))
+        let last = CertifiedHeader(header: block.header, signature: block.signature, certificate: certificate)
+        keepSnapshot(last, bytes: bytes.count + certificate.count, after)
+        if let state, state.members != after.members {
+            links.append(MembershipLink(block: last, members: after.members))
+        }
         for message in block.body.transactions where message.sender == here {
             for id in requests.committed(message) { effects.append(.answer(id, nil)) }
         }
+        take(after)
+    }
+
+    /// A node that is no member any more says good-bye, so that nobody waits for it.
+    private mutating func leaveIfRemoved(_ after: SiteState) {
+        guard let state, state.nodes[here] != nil, after.nodes[here] == nil else { return }
+        effects.append(
+            .log(.warning, "the chain has no member \(configuration.name) any more since block \(after.height)"))
+    }
+
+    /// Goes on from a state that is durable: the next height is open.
+    mutating func take(_ after: SiteState) {
+        if let finished = agreement {
+            for timer in finished.timers { effects.append(.cancelTimer(timer)) }
+        }
+        guard isOfInvitation(after) else { return }
+        leaveIfRemoved(after)
+        state = after
+        committedAt = now
+        clock.committed(after.time, at: now)
+        catchUp.progressed()
+        if let stored = storedAgreement, stored.record.height <= after.height { storedAgreement = nil }
         for (entry, refusal) in pool.prune(after) {
-            guard let refusal else { continue }
+            guard let refusal else {
+                if entry.message.sender == here {
+                    for id in requests.committed(entry.message) { effects.append(.answer(id, nil)) }
+                }
+                continue
+            }
             count(refusal)
             requests.refused(entry.message, refusal).map { effects.append($0) }
         }

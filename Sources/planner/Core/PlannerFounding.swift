@@ -4,7 +4,7 @@ import Contracts
 extension PlannerMachine {
     /// Looks whether a genesis can be decided, signed or adopted now.
     mutating func found() {
-        guard state == nil else { return }
+        guard state == nil, configuration.invitation == nil else { return }
         if founding.record == nil, !founding.decide(at: now) { return }
         persistAndSign()
         adopt()
@@ -27,7 +27,7 @@ extension PlannerMachine {
     }
 
     mutating func receiveGenesis(_ message: SignedMessage) {
-        guard message.sender != here else { return }
+        guard message.sender != here, !receiveFounding(message.payload.bytes) else { return }
         guard let signed = try? SignedGenesis(encoded: message.payload.bytes) else {
             count("undecodable-genesis")
             return
@@ -36,6 +36,7 @@ extension PlannerMachine {
             answerFounder(message.sender)
             return
         }
+        guard configuration.invitation == nil else { return }
         if founding.take(signed, from: message.sender) { persistAndSign() }
         adopt()
     }

@@ -14,10 +14,14 @@ public struct PlannerConfiguration: Sendable {
     public var parameters: SiteParameters
     /// How many nodes found the site, at least 1.
     public var expect: Int
+    /// Blocks between two snapshots at least.
+    public var snapshotInterval: UInt64
+    /// By which this node joins a site that exists, if it doesn't found one.
+    public var invitation: InvitationToken?
 
     public init(
         here: NodeID, name: String, vrf: VRFKey, site: String, operatorKey: PublicKey, parameters: SiteParameters,
-        expect: Int
+        expect: Int, snapshotInterval: UInt64 = SnapshotSchedule.interval, invitation: InvitationToken? = nil
     ) {
         self.here = here
         self.name = name
@@ -26,12 +30,15 @@ public struct PlannerConfiguration: Sendable {
         self.operatorKey = operatorKey
         self.parameters = parameters
         self.expect = expect
+        self.snapshotInterval = snapshotInterval
+        self.invitation = invitation
     }
 }
 
 /// The planner: founds the chain, builds and judges blocks, votes, and tells what committed blocks say.
 ///
-/// What it persists is all it needs after a crash: genesis, committed blocks, and the running height's agreement.
+/// What it persists is all it needs after a crash: genesis, committed blocks or a snapshot that stands for those before
+/// it, and the running height's agreement.
 public struct PlannerMachine: StateMachine {
     /// Milliseconds between two words on where this node stands.
     static let resendInterval: Int64 = 1_000
@@ -52,7 +59,13 @@ public struct PlannerMachine: StateMachine {
     var requests = Requests()
     var leadership: Leadership?
     var peers = Peers()
-    var storedAgreement: AgreementRecord?
+    var storedAgreement: (record: AgreementRecord, blocks: [Block])?
+    /// Blocks of the running height that storage has.
+    var storedBlocks: Set<Digest> = []
+    /// One for each block so far that changed the members.
+    var links: [MembershipLink]
+    var schedule: SnapshotSchedule
+    var catchUp = CatchUp()
     var lastPlacement: Placement?
     /// Until when the first placement waits for news; nil once it was told.
     var placementWaits: Int64?
@@ -73,27 +86,40 @@ public struct PlannerMachine: StateMachine {
     /// - Parameters:
     ///   - genesis: what ``PlannerEffect/persistGenesis(_:)`` stored last, if anything.
     ///   - chain: the stored chain, if that genesis was adopted and blocks follow it; nil begins before block 1.
-    ///   - agreement: what ``PlannerEffect/persistAgreement(_:)`` stored last, if anything.
+    ///   - agreement: what ``PlannerEffect/persistAgreement(_:)`` stored last, with all blocks that it names, if anything.
     ///   - seed: from the operating system's entropy.
     /// - Throws: ``ChainFault`` where what was stored can't be read.
     public init(
-        _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: [UInt8]?, seed: UInt64
+        _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: StoredAgreement?,
+        seed: UInt64
     ) throws(ChainFault) {
         try self.init(
             configuration, genesis: genesis, chain: chain, agreement: agreement, seed: seed, timeouts: Timeouts())
     }
 
     init(
-        _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: [UInt8]?, seed: UInt64,
+        _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: StoredAgreement?,
+        seed: UInt64,
         timeouts: Timeouts
     ) throws(ChainFault) {
         self.configuration = configuration
         self.timeouts = timeouts
         random = SplitMix64(seed: seed)
+        links = chain?.links ?? []
+        schedule = chain?.schedule ?? SnapshotSchedule()
         let record: FoundingRecord?
         do {
             record = try chain?.founding ?? genesis.map { try FoundingRecord(encoded: $0) }
-            storedAgreement = try agreement.map { try AgreementRecord(encoded: $0) }
+            storedAgreement = try agreement.map { stored in
+                let record = try AgreementRecord(encoded: stored.record)
+                let blocks = try record.blocks.map { id in
+                    guard let held = stored.blocks.first(where: { $0.id == id }) else {
+                        throw Refusal(.undecodableBlock, "the agreement names block \(id.short), which is not stored")
+                    }
+                    return try Block.decode(held.block)
+                }
+                return (record, blocks)
+            }
         } catch {
             throw ChainFault(height: 0, "what is stored can't be read: \(error)")
         }

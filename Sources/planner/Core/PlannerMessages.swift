@@ -11,6 +11,7 @@ extension PlannerMachine {
         case .proposal: receiveProposal(message)
         case .vote: receiveVote(message)
         case .blocks: receiveBlocks(message)
+        case .snapshot: receiveSnapshot(message)
         case .transaction: receiveTransaction(message)
         case .leave, .election: break
         }
@@ -31,7 +32,7 @@ extension PlannerMachine {
                 return
             }
             pool.take(report: message, at: now)
-        } else {
+        } else if configuration.invitation == nil {
             founding.saw(report, of: message.sender, at: now)
             found()
         }
@@ -72,15 +73,13 @@ extension PlannerMachine {
     }
 
     private mutating func receiveStatus(_ message: SignedMessage) {
-        guard let state, message.sender != here else { return }
+        guard message.sender != here else { return }
         guard let status = try? ChainStatus(encoded: message.payload.bytes) else {
             count("undecodable-status")
             return
         }
-        guard state.nodes[message.sender] != nil else {
-            count(Refusal.Reason.senderNotMember.rawValue)
-            return
-        }
+        guard let state else { return hearAsInvited(status, of: message.sender) }
+        guard state.nodes[message.sender] != nil else { return serveStranger(message.sender, status) }
         guard status.genesis == state.genesis else {
             count(Refusal.Reason.anotherGenesis.rawValue)
             return
@@ -187,42 +186,6 @@ extension PlannerMachine {
                 continue
             }
             drive { $0.take(signed) }
-        }
-    }
-
-    private mutating func receiveBlocks(_ message: SignedMessage) {
-        guard let before = state?.height, message.sender != here else { return }
-        guard let blocks = try? CommittedBlocks(encoded: message.payload.bytes) else {
-            count("undecodable-blocks")
-            return
-        }
-        for entry in blocks.entries {
-            guard halted == nil, let state else { return }
-            do throws(Refusal) {
-                let block = try Block.decode(entry.block)
-                guard block.header.height == state.height + 1 else { continue }
-                try Chain.check(entry.certificate, of: block.id, height: block.header.height, state)
-                conclude(block, entry.certificate)
-            } catch {
-                count(error)
-                return
-            }
-        }
-        guard let state, state.height > before, let peer = peers.all[message.sender], peer.height > state.height else {
-            return
-        }
-        sendStatus(asking: message.sender)
-    }
-
-    /// Commits a block that a certificate proves decided.
-    private mutating func conclude(_ block: Block, _ certificate: [UInt8]) {
-        guard let state else { return }
-        do throws(Refusal) {
-            commit(block, certificate, try Validity.check(block, after: state))
-        } catch {
-            halt(
-                "a quorum decided block \(block.header.height) (\(block.id.short)), which this node finds invalid: "
-                    + "\(error). Do all nodes run the same version?")
         }
     }
 }

@@ -87,8 +87,11 @@ extension PlannerMachine {
         if state == nil {
             found()
             publishGenesis()
+            pursueInvitation()
         } else {
+            tickCatchUp()
             sendStatus(asking: laggingNode())
+            pursueInvitation()
             askForDraw()
             resendAgreement()
             announce()
@@ -121,13 +124,6 @@ extension PlannerMachine {
                 + "is heard from \(silent.joined(separator: ", "))"
         }
         return "\(place) is not decided" + (silent.isEmpty ? "" : "; silent: \(silent.joined(separator: ", "))")
-    }
-
-    /// Whom to ask for blocks: someone who was ahead for a while, not just quicker with the newest block.
-    private mutating func laggingNode() -> NodeID? {
-        guard let state else { return nil }
-        if let committedAt, now - committedAt < state.parameters.blockInterval / 2 { return nil }
-        return peers.ahead(of: state.height, at: now, &random)
     }
 
     mutating func sendStatus(asking: NodeID?) {

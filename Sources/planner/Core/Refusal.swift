@@ -55,6 +55,12 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         case certificateOfAStranger = "certificate-of-a-stranger"
         case badCertificateSignature = "bad-certificate-signature"
         case certificateForAnother = "certificate-for-another-block"
+        // Snapshots
+        case undecodableSnapshot = "undecodable-snapshot"
+        case snapshotTooLarge = "snapshot-too-large"
+        case snapshotOfAnotherBlock = "snapshot-of-another-block"
+        case incompleteGenesis = "incomplete-genesis"
+        case linkOutOfOrder = "link-out-of-order"
         // Fresh proposals only: what a node's own clock, feed and election say
         case notTheLeader = "not-the-leader"
         case notTheProposer = "not-the-proposer"

@@ -25,6 +25,7 @@ final class GossipClient: Sendable {
         case draw(height: UInt64, DrawRequest)
         case publish(Publication)
         case sendCommitted(from: UInt64, to: NodeID)
+        case sendSnapshot(Digest, piece: UInt32, to: NodeID)
 
         var name: String {
             switch self {
@@ -32,6 +33,7 @@ final class GossipClient: Sendable {
             case .draw: "draw"
             case .publish(let publication): publication.kind.name
             case .sendCommitted: MessageKind.blocks.name
+            case .sendSnapshot: MessageKind.snapshot.name
             }
         }
     }
@@ -68,6 +70,10 @@ final class GossipClient: Sendable {
         enqueue(.sendCommitted(from: height, to: node), on: toPublish)
     }
 
+    func sendSnapshot(_ digest: Digest, piece: UInt32, to node: NodeID) {
+        enqueue(.sendSnapshot(digest, piece: piece, to: node), on: toPublish)
+    }
+
     private func enqueue(_ errand: Errand, on queue: AsyncStream<(Errand, ContinuousClock.Instant)>.Continuation) {
         if case .dropped = queue.yield((errand, .now)) { metrics.dropped(errand.name) }
     }
@@ -83,7 +89,7 @@ final class GossipClient: Sendable {
                 case .draw(let height, let request):
                     let response: DrawResponse = try await post("/vrf", request, since: since).decode()
                     answer(.drawn(height: height, response.proof))
-                case .publish, .sendCommitted: break
+                case .publish, .sendCommitted, .sendSnapshot: break
                 }
             } catch {
                 drop(errand, error)
@@ -110,10 +116,9 @@ final class GossipClient: Sendable {
             switch errand {
             case .sign, .draw: publication = nil
             case .publish(let given): publication = given
-            case .sendCommitted(let from, let node):
-                let blocks = try chain.blocks(
-                    from: from, limit: CommittedBlocks.countLimit, bytes: CommittedBlocks.byteLimit)
-                publication = CommittedBlocks.publication(of: blocks, to: node)
+            case .sendCommitted(let from, let node): publication = try chain.answer(from: from, to: node)
+            case .sendSnapshot(let digest, let piece, let node):
+                publication = try chain.piece(piece, of: digest, to: node)
             }
             guard let publication else { continue }
             do {

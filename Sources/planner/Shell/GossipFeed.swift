@@ -4,7 +4,9 @@ import Transport
 
 /// gossip → planner: the messages that the chain is made of.
 final class GossipFeed: Sendable {
-    static let kinds: [MessageKind] = [.report, .genesis, .status, .proposal, .vote, .blocks, .transaction]
+    static let kinds: [MessageKind] = [
+        .report, .genesis, .status, .proposal, .vote, .blocks, .transaction, .snapshot,
+    ]
 
     private let reader: FeedReader<FeedMessage>
 

@@ -28,14 +28,15 @@ final class PlannerService: Sendable {
     private let timers = Timers<PlannerTimer>()
     private let log = Logger(label: "planner")
 
-    /// - Parameter snapshotInterval: blocks between two snapshots: what a start may have to fold again.
+    /// - Parameter snapshotInterval: blocks between two snapshots at least: what a start may have to fold again.
     /// - Throws: `StorageError`.
     init(
-        settings: PlannerSettings, runDirectory: String, stateDirectory: String, snapshotInterval: UInt64 = 500
+        settings: PlannerSettings, runDirectory: String, stateDirectory: String,
+        snapshotInterval: UInt64 = SnapshotSchedule.interval
     ) throws {
         self.settings = settings
         self.snapshotInterval = snapshotInterval
-        store = try ChainStore(directory: stateDirectory)
+        store = try ChainStore(directory: stateDirectory, limit: settings.chainBytes)
         chain = try ChainReader(directory: stateDirectory)
         let client = HTTPClient()
         gossip = GossipClient(client: client, runDirectory: runDirectory, metrics: metrics)
@@ -130,8 +131,7 @@ final class PlannerService: Sendable {
         }
         let configuration = PlannerConfiguration(
             here: here.id, name: settings.name, vrf: here.vrf, site: settings.site, operatorKey: settings.operatorKey,
-            parameters: settings.parameters,
-            expect: settings.expect)
+            parameters: settings.parameters, expect: settings.expect, snapshotInterval: snapshotInterval)
         return try PlannerMachine(
             configuration, genesis: genesis, chain: restored, agreement: try store.agreement(), seed: Entropy.seed())
     }
@@ -149,19 +149,13 @@ final class PlannerService: Sendable {
         }
     }
 
-    /// Once a second: the figures that no single event shows; now and then a snapshot, so that a start is quick.
+    /// Once a second: the figures that no single event shows, and old blocks go where there is no more room for them.
     private func keepBooks(_ loop: PlannerLoop) async throws {
-        var snapshot: UInt64 = 0
         while true {
             let (state, pooled) = await loop.read { ($0.state, $0.pooled) }
-            if let state {
-                metrics.show(state, pool: pooled)
-                // Between two steps, all effects of the first are done: the store has every block of this state.
-                if state.height >= snapshot + snapshotInterval {
-                    try store.persist(snapshot: state.snapshot)
-                    snapshot = state.height
-                }
-            }
+            if let state { metrics.show(state, pool: pooled) }
+            // A few a second are more than come in.
+            for _ in 0..<4 where try store.prune() { await Task.yield() }
             metrics.stored(bytes: store.bytes)
             try await Task.sleep(for: .seconds(1))
         }
@@ -172,7 +166,9 @@ final class PlannerService: Sendable {
     private func perform(_ effect: PlannerEffect, _ loop: PlannerLoop) async throws {
         switch effect {
         case .persistGenesis(let bytes): try store.persist(genesis: bytes)
-        case .persistAgreement(let bytes): try store.persist(agreement: bytes)
+        case .persistAgreement(let agreement): try store.persist(agreement)
+        case .persistSnapshot(let snapshot): try store.persist(snapshot)
+        case .adoptSnapshot(let snapshot): try store.adopt(snapshot)
         case .commit(let block):
             try store.commit(block)
             metrics.committed(height: block.height, latency: progress.committed(block.height))
@@ -180,6 +176,7 @@ final class PlannerService: Sendable {
         case .draw(let height, let request): gossip.draw(height, request)
         case .publish(let publication): gossip.publish(publication)
         case .sendCommitted(let height, let node): gossip.sendCommitted(from: height, to: node)
+        case .sendSnapshot(let digest, let piece, let node): gossip.sendSnapshot(digest, piece: piece, to: node)
         case .setTimer(let timer, let delay):
             if case .propose(let height, let round) = timer {
                 progress.began(height)

@@ -63,6 +63,12 @@ struct PlannerOptions: ParsableArguments {
     @Option(
         help: "Milliseconds for which balance leaves an app alone after a move (POISE_COOL_DOWN_MS; default 60000).")
     var coolDownMs: Int?
+
+    @Option(
+        help:
+            "Bytes that the chain may take on disk; older blocks go (POISE_CHAIN_BYTES; default 268435456, at least 16777216)."
+    )
+    var chainBytes: Int?
 }
 
 /// The settings of a running planner, checked.
@@ -74,6 +80,8 @@ struct PlannerSettings: Sendable, Equatable {
     var expect: Int
     /// What this node proposes for the genesis. All nodes must propose the same.
     var parameters: SiteParameters
+    /// Bytes that the chain may take on this device's disk.
+    var chainBytes: Int
 
     /// - Throws: `SettingError`.
     init(_ options: PlannerOptions, _ settings: Settings) throws {
@@ -104,6 +112,8 @@ struct PlannerSettings: Sendable, Equatable {
             )
         }
         self.expect = expect
+        chainBytes = try settings.integer(
+            "chain-bytes", flag: options.chainBytes, default: ChainStore.usualLimit, in: 16 << 20...1 << 42)
         let usual = SiteParameters()
         func figure(_ key: String, _ flag: Int?, _ value: Int64, _ range: ClosedRange<Int>) throws -> Int64 {
             Int64(try settings.integer(key, flag: flag, default: Int(value), in: range))

@@ -96,6 +96,11 @@ import Testing
                 genesis: Self.hash, height: 4, head: Self.hash, round: 1, asks: Self.node, pending: [submission]))
         try check(
             CommittedBlocks(entries: [.init(block: committed.block, certificate: committed.certificate)]))
+        let header = CertifiedHeader(header: Self.header, signature: Self.signature, certificate: [1, 2])
+        try check(MembershipLink(block: header, members: []))
+        try check(SnapshotMessage.wish(SnapshotWish(genesis: Self.hash, digest: Self.hash, index: 3)))
+        try check(
+            SnapshotMessage.piece(SnapshotPiece(height: 4, digest: Self.hash, size: 3, index: 0, bytes: [1, 2, 3])))
     }
 
     private func check<T: ByteCodable & Equatable>(_ value: T) throws {
@@ -118,6 +123,8 @@ import Testing
             _ = try? Block(encoded: bytes)
             _ = try? ProposalMessage(encoded: bytes)
             _ = try? AgreementRecord(encoded: bytes)
+            _ = try? SnapshotMessage(encoded: bytes)
+            _ = try? CertifiedSnapshot(encoded: bytes)
             _ = try? CommittedBlocks(encoded: bytes)
             _ = try? Certificate(encoded: bytes)
             _ = try? ChainStatus(encoded: bytes)

@@ -25,7 +25,10 @@ struct SimulatedSite {
     struct Disk {
         var genesis: [UInt8]?
         var blocks: [CommittedBlock] = []
-        var agreement: [UInt8]?
+        var snapshot: StoredSnapshot?
+        var agreement: StoredAgreement?
+
+        var height: UInt64 { max(blocks.last?.height ?? 0, snapshot?.height ?? 0) }
     }
 
     struct Node {
@@ -81,10 +84,44 @@ struct SimulatedSite {
     var expect: Int
     /// Nodes cut off from all others.
     var cut: Set<Int> = []
+    /// Blocks between two snapshots.
+    var snapshotInterval: UInt64
+    /// Nodes that give up each block that a snapshot stands for.
+    var forgetful: Set<Int> = []
+    /// Nodes that answer a wish for blocks or a snapshot falsely, or not at all.
+    var liars: [Int: Lie] = [:]
+    /// Snapshots that nodes have taken from others.
+    var adoptions = 0
+    var invitations: [Int: InvitationToken] = [:]
+
+    enum Lie { case silence, rubbish, otherBytes, forgedState, endlessRestart }
 
     static let start: Int64 = 1_700_000_000_000
 
-    init(nodes count: Int, seed: UInt64, faults: Faults = Faults(), parameters: SiteParameters = .lively) {
+    /// A device that was not there before, with an invitation of the operator as of now.
+    /// - Returns: its index.
+    mutating func invite(_ name: String, _ change: (inout Invitation) -> Void = { _ in }) -> Int? {
+        guard let state = nodes[0].machine?.state, let ticket = SigningKey(seed: [UInt8](repeating: 9, count: 32)),
+            let key = SigningKey(seed: [UInt8](repeating: UInt8(100 + nodes.count), count: 32))
+        else { return nil }
+        var invitation = Invitation(
+            genesis: state.genesis, site: "lab", height: state.height, head: state.head,
+            members: .members(state.members), name: name, expires: state.time + 600_000, key: ticket.publicKey)
+        change(&invitation)
+        let index = nodes.count
+        invitations[index] = InvitationToken(
+            invitation: invitation, signature: SigningKey.testOperator.sign(invitation.signedBytes), seed: ticket.seed)
+        nodes.append(Node(key: key, name: name))
+        boot(index)
+        queue.add(.report(index), at: now + 300)
+        return index
+    }
+
+    init(
+        nodes count: Int, seed: UInt64, faults: Faults = Faults(), parameters: SiteParameters = .lively,
+        snapshotInterval: UInt64 = SnapshotSchedule.interval
+    ) {
+        self.snapshotInterval = snapshotInterval
         random = SplitMix64(seed: seed)
         self.faults = faults
         self.parameters = parameters
@@ -145,14 +182,10 @@ struct SimulatedSite {
         let node = nodes[index]
         let configuration = PlannerConfiguration(
             here: node.key.nodeID, name: node.name, vrf: node.key.vrf.publicKey, site: "lab",
-            operatorKey: SigningKey.testOperator.publicKey, parameters: parameters, expect: expect)
+            operatorKey: SigningKey.testOperator.publicKey, parameters: parameters, expect: expect,
+            snapshotInterval: snapshotInterval, invitation: invitations[index])
         do {
-            var chain: Chain?
-            if let genesis = node.disk.genesis, try FoundingRecord(encoded: genesis).isComplete {
-                var stored = try Chain(genesis: genesis)
-                for block in node.disk.blocks { try stored.append(block, trusting: true) }
-                chain = stored
-            }
+            let chain = try Self.chain(node.disk)
             nodes[index].machine = try PlannerMachine(
                 configuration, genesis: node.disk.genesis, chain: chain, agreement: node.disk.agreement,
                 seed: random.next())
@@ -166,6 +199,19 @@ struct SimulatedSite {
         guard let placement = nodes[index].placements.last else { return }
         nodes[index].handled = []
         migrate(index, placement)
+    }
+
+    private static func chain(_ disk: Disk) throws -> Chain? {
+        guard let genesis = disk.genesis, case let founding = try FoundingRecord(encoded: genesis), founding.isComplete
+        else { return nil }
+        var chain =
+            if let snapshot = disk.snapshot {
+                try Chain(snapshot: snapshot.bytes, genesis: founding.genesis.hash)
+            } else {
+                try Chain(genesis: genesis)
+            }
+        for block in disk.blocks where block.height > chain.state.height { try chain.append(block, trusting: true) }
+        return chain
     }
 
     mutating func crash(_ index: Int, for downtime: Int64?) {
@@ -192,15 +238,21 @@ struct SimulatedSite {
     private mutating func perform(_ effect: PlannerEffect, _ index: Int) {
         switch effect {
         case .persistGenesis(let bytes): nodes[index].disk.genesis = bytes
-        case .persistAgreement(let bytes): nodes[index].disk.agreement = bytes
+        case .persistAgreement(let agreement):
+            nodes[index].disk.agreement = agreement.replacing(nodes[index].disk.agreement)
+        case .persistSnapshot(let snapshot):
+            nodes[index].disk.snapshot = snapshot
+            if forgetful.contains(index) { nodes[index].disk.blocks.removeAll { $0.height <= snapshot.height } }
+        case .adoptSnapshot(let snapshot): adopt(snapshot, index)
         case .commit(let block): commit(block, index)
         case .sign(let tag, let request): sign(tag, request, index)
         case .draw(let height, let request):
             draw(height, request, index)
         case .publish(let publication): publish(publication, index)
         case .sendCommitted(let from, let to):
-            let blocks = nodes[index].disk.blocks.filter { $0.height >= from }
-            if let publication = CommittedBlocks.publication(of: blocks, to: to) { publish(publication, index) }
+            if let publication = answer(from: from, to: to, index) { publish(publication, index) }
+        case .sendSnapshot(let digest, let piece, let to):
+            if let publication = answer(piece, of: digest, to: to, index) { publish(publication, index) }
         case .setTimer(let timer, let delay):
             tokens += 1
             nodes[index].timers[timer] = tokens
@@ -218,7 +270,7 @@ struct SimulatedSite {
 
     private mutating func commit(_ block: CommittedBlock, _ index: Int) {
         nodes[index].disk.agreement = nil
-        let expected = (nodes[index].disk.blocks.last?.height ?? 0) + 1
+        let expected = nodes[index].disk.height + 1
         if block.height != expected {
             violations.append("\(nodes[index].name) committed \(block.height), not \(expected)")
         }
@@ -377,14 +429,19 @@ struct SimulatedSite {
 
     // MARK: Judgement
 
-    var heights: [UInt64] { nodes.map { $0.disk.blocks.last?.height ?? 0 } }
+    var heights: [UInt64] { nodes.map(\.disk.height) }
 
     /// Checks every stored chain offline.
     func verifyChains() -> String? {
         for node in nodes {
             guard let genesis = node.disk.genesis else { return "\(node.name) has no genesis" }
             do {
-                let state = try Chain.verify(blocks: node.disk.blocks, genesis: genesis)
+                var chain = try Chain(genesis: genesis)
+                if let snapshot = node.disk.snapshot, node.disk.blocks.first?.height != 1 {
+                    chain = try Chain(snapshot: snapshot.bytes, genesis: chain.state.genesis)
+                }
+                for block in node.disk.blocks where block.height > chain.state.height { try chain.append(block) }
+                let state = chain.state
                 if let machine = node.machine?.state, machine.height == state.height, machine != state {
                     return "\(node.name)'s state is not the fold of its chain"
                 }
@@ -394,56 +451,6 @@ struct SimulatedSite {
         }
         return nil
     }
-}
-
-extension Capacity {
-    static let test = Capacity(
-        cpuMillicores: 2_000, ramBytes: 1 << 30, diskBytesPerSecond: 1 << 20, networkBytesPerSecond: 1 << 20)
-}
-
-extension Facts {
-    static let test = Facts(
-        architecture: "aarch64", kernel: "6.12", engineVersion: "28", storageDriver: "overlay2", checkpoints: true,
-        pageSize: 4_096)
-}
-
-extension AppSpecification {
-    static func test(_ name: String) -> AppSpecification { AppSpecification(name: name, image: "counter:1") }
-}
-
-/// What will happen, by time and then by order of adding.
-struct HappeningQueue<Item> {
-    private var heap: [(at: Int64, order: Int, item: Item)] = []
-    private var order = 0
-
-    mutating func add(_ item: Item, at: Int64) {
-        heap.append((at, order, item))
-        order += 1
-        var child = heap.count - 1
-        while child > 0, precedes(child, (child - 1) / 2) {
-            heap.swapAt(child, (child - 1) / 2)
-            child = (child - 1) / 2
-        }
-    }
-
-    mutating func next(before end: Int64) -> (at: Int64, item: Item)? {
-        guard let first = heap.first, first.at <= end else { return nil }
-        heap.swapAt(0, heap.count - 1)
-        heap.removeLast()
-        var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && precedes(child, least) {
-                least = child
-            }
-            if least == parent { break }
-            heap.swapAt(parent, least)
-            parent = least
-        }
-        return (first.at, first.item)
-    }
-
-    private func precedes(_ a: Int, _ b: Int) -> Bool { (heap[a].at, heap[a].order) < (heap[b].at, heap[b].order) }
 }
 
 extension SiteParameters {

@@ -29,6 +29,8 @@ struct TestChain {
     let keys: [SigningKey]
     let genesis: Genesis
     var state: SiteState
+    /// The block that was taken last.
+    var last: Block?
     var sequence: UInt64 = 0
     /// Base load of each node in ppm, by its index.
     var base: [Int: Int] = [:]
@@ -125,6 +127,7 @@ struct TestChain {
         for entry in transactions { messages.append(transaction(entry, by: index)) }
         let block = block(transactions: messages, reports: reports, after: after)
         state = try Validity.check(block, after: state)
+        last = block
         return block
     }
 
@@ -156,6 +159,13 @@ struct TestChain {
         var record = FoundingRecord(genesis: genesis)
         for key in keys { _ = record.add(key.sign(genesis.signedBytes), of: key.nodeID) }
         return record
+    }
+
+    /// The state with its proof.
+    func snapshot(by signers: [Int]? = nil) throws -> CertifiedSnapshot {
+        guard let last else { throw Refusal(.wrongHeight, "there is no block yet") }
+        return CertifiedSnapshot(
+            founding: record, links: [], last: try CertifiedHeader(certify(last, by: signers)), state: state.snapshot)
     }
 
     /// Submits an app and lets it run on `node`.

@@ -217,7 +217,7 @@ import Testing
 
     @Test func certificatesAreChecked() throws {
         var chain = try Self.chain()
-        var verified = try Chain(genesis: chain.record.encoded, snapshot: chain.state.snapshot)
+        var verified = try Chain(snapshot: chain.snapshot().encoded, genesis: chain.genesis.hash)
         #expect(verified.state == chain.state)
         let block = try chain.grow()
         func reason(_ committed: CommittedBlock) -> Refusal.Reason? {

@@ -21,6 +21,12 @@ private func block(_ height: UInt64, seed: UInt64 = 1, size: Int? = nil) -> Comm
         height: height, id: Digest(of: body, domain: "test"), block: body, certificate: bytes(random.next(in: 0...600)))
 }
 
+private func agreement(_ record: [UInt8], _ height: UInt64, _ blocks: [CommittedBlock] = []) -> StoredAgreement {
+    StoredAgreement(
+        height: height, record: record, named: blocks.map(\.id),
+        blocks: blocks.map { StoredAgreement.Held(id: $0.id, block: $0.block) })
+}
+
 private func stored(_ directory: TemporaryDirectory) throws -> [CommittedBlock] {
     try ChainReader(directory: directory.path).blocks(from: 0, limit: .max, bytes: .max)
 }
@@ -41,18 +47,18 @@ private func failure(_ body: () throws -> Void) -> String {
             let store = try ChainStore(directory: directory.path)
             #expect(try store.genesis() == nil && store.agreement() == nil)
             try store.persist(genesis: [1, 2, 3])
-            try store.persist(agreement: [])
-            #expect(try store.agreement() == [])
-            try store.persist(agreement: [4])
+            try store.persist(agreement([], 1))
+            #expect(try store.agreement() == agreement([], 1))
+            try store.persist(agreement([4], 1))
             try store.commit(block(1))
             #expect(try store.agreement() == nil, "a commit forgets the height's agreement")
-            try store.persist(agreement: [5])
+            try store.persist(agreement([5], 2))
             try store.commit(block(2))
-            try store.persist(agreement: [6])
+            try store.persist(agreement([6], 3))
         }
         let store = try ChainStore(directory: directory.path)
         #expect(try store.genesis() == [1, 2, 3])
-        #expect(try store.agreement() == [6])
+        #expect(try store.agreement() == agreement([6], 3))
         #expect(try stored(directory) == [block(1), block(2)])
         let reader = try ChainReader(directory: directory.path)
         #expect(try reader.height() == 2 && reader.genesis() == [1, 2, 3])
@@ -77,9 +83,9 @@ private func failure(_ body: () throws -> Void) -> String {
         let store = try ChainStore(directory: directory.path)
         #expect(failure { try store.commit(block(2)) }.contains("block 2 doesn't follow the stored block 0"))
         try store.commit(block(1))
-        try store.persist(agreement: [1])
+        try store.persist(agreement([1], 2))
         #expect(failure { try store.commit(block(1)) }.contains("block 1 doesn't follow the stored block 1"))
-        #expect(try store.agreement() == [1], "a refused commit changes nothing")
+        #expect(try store.agreement() == agreement([1], 2), "a refused commit changes nothing")
         try store.commit(block(2))
     }
 
@@ -118,8 +124,8 @@ private func failure(_ body: () throws -> Void) -> String {
 
         let newer = TemporaryDirectory()
         _ = try ChainStore(directory: newer.path)
-        try SQLite(path: newer.file("chain.sqlite"), readOnly: false).execute("PRAGMA user_version = 2")
-        #expect(failure { _ = try ChainStore(directory: newer.path) }.contains("has format 2 and this planner"))
+        try SQLite(path: newer.file("chain.sqlite"), readOnly: false).execute("PRAGMA user_version = 3")
+        #expect(failure { _ = try ChainStore(directory: newer.path) }.contains("has format 3 and this planner"))
         #expect(failure { _ = try ChainReader(directory: directory.file("nothing")) }.contains("unable to open"))
     }
 }
@@ -140,10 +146,10 @@ private func failure(_ body: () throws -> Void) -> String {
         let directory = TemporaryDirectory()
         let store = try ChainStore(directory: directory.path)
         var height: UInt64 = 0
-        var agreement: [UInt8]?
+        var kept: StoredAgreement?
         func check(_ copy: TemporaryDirectory) throws {
             let reopened = try ChainStore(directory: copy.path)
-            #expect(try reopened.agreement() == agreement, "seed \(seed), height \(height)")
+            #expect(try reopened.agreement() == kept, "seed \(seed), height \(height)")
             #expect(try stored(copy) == (0..<height).map { block($0 + 1, seed: seed) }, "seed \(seed)")
             // It goes on from there.
             try reopened.commit(block(height + 1, seed: seed))
@@ -152,11 +158,17 @@ private func failure(_ body: () throws -> Void) -> String {
             if random.next(below: 2) == 0 {
                 height += 1
                 try store.commit(block(height, seed: seed))
-                agreement = nil
+                kept = nil
             } else {
-                let bytes = (0..<random.next(in: 0...9_000)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-                try store.persist(agreement: bytes)
-                agreement = bytes
+                let bytes = (0..<random.next(in: 0...900)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+                // Now the block that will be decided, now another one.
+                let seeds = [seed, seed &+ 77].prefix(random.next(in: 0...2))
+                let new = agreement(bytes, height + 1, seeds.map { block(height + 1, seed: $0) })
+                let older = Set((kept?.blocks ?? []).map(\.id))
+                var effect = new
+                effect.blocks.removeAll { older.contains($0.id) }
+                try store.persist(effect)
+                kept = new.replacing(kept)
             }
             if random.next(below: 3) == 0 { try check(snapshot(directory)) }
             if random.next(below: 4) == 0 {
@@ -164,7 +176,7 @@ private func failure(_ body: () throws -> Void) -> String {
                 let half = try SQLite(path: directory.file("chain.sqlite"), readOnly: false)
                 try half.execute("PRAGMA cache_size = 2; BEGIN IMMEDIATE")
                 try half.append(block(height + 1, seed: seed &+ 1, size: 100_000))
-                try half.remove(.agreement)
+                try half.run("DELETE FROM agreement")
                 try check(snapshot(directory))
             }
         }
@@ -176,7 +188,7 @@ private func failure(_ body: () throws -> Void) -> String {
         let directory = TemporaryDirectory()
         let store = try ChainStore(directory: directory.path)
         for height in 1...12 as ClosedRange<UInt64> {
-            try store.persist(agreement: [UInt8(height)])
+            try store.persist(agreement([UInt8(height)], height))
             try store.commit(block(height, seed: seed))
         }
         let log = directory.read("chain.sqlite-wal")

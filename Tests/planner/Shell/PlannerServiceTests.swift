@@ -206,7 +206,7 @@ import Transport
         let genesis = try store.genesis()
         let quick = try ChainReplay.chain(genesis: genesis, store: store, reader: reader, log: log)?.state
         #expect(try quick?.height == reader.height())
-        try store.persist(snapshot: [1, 2, 3])
+        try store.persist(StoredSnapshot(height: 1, bytes: [1, 2, 3]))
         let whole = try ChainReplay.chain(genesis: genesis, store: store, reader: reader, log: log)?.state
         #expect(whole == quick, "a snapshot that can't be read is passed over")
         for part in parts { await part.stop() }

@@ -5,7 +5,7 @@ import PlannerCore
 /// Reads a stored chain from its genesis, or from the newest snapshot, to its last block, with one block in memory at a time.
 enum ChainReplay {
     /// - Returns: nil if no genesis is stored or not all its members have signed it.
-    /// - Throws: `StorageError` for a block that doesn't fit: the file was changed from outside, or by another version.
+    /// - Throws: `StorageError` for what doesn't fit: the file was changed from outside, or by another version.
     static func chain(
         genesis: [UInt8]?, store: ChainStore, reader: ChainReader, log: Logger
     ) throws(StorageError) -> Chain? {
@@ -17,20 +17,26 @@ enum ChainReplay {
             throw StorageError("the stored genesis can't be read: \(error)")
         }
         guard record.isComplete else { return nil }
+        let isWhole = try reader.heights()?.lowerBound == 1
         if let snapshot = try store.snapshot() {
             do throws(ChainFault) {
-                return try extend(try Chain(genesis: genesis, snapshot: snapshot), reader)
+                return try extend(try Chain(snapshot: snapshot.bytes, genesis: record.genesis.hash), reader)
             } catch {
+                guard isWhole else { throw unusable(error) }
                 log.warning("the stored snapshot can't be used: \(error); reading the whole chain")
             }
         }
         do throws(ChainFault) {
             return try extend(try Chain(genesis: genesis), reader)
         } catch {
-            throw StorageError(
-                "the stored chain doesn't hold: \(error). Move the chain's files away and start again; the other nodes send the blocks"
-            )
+            throw unusable(error)
         }
+    }
+
+    private static func unusable(_ fault: ChainFault) -> StorageError {
+        StorageError(
+            "the stored chain doesn't hold: \(fault). Move the chain's files away and start again; the other nodes send the blocks"
+        )
     }
 
     private static func extend(_ start: Chain, _ reader: ChainReader) throws(ChainFault) -> Chain {

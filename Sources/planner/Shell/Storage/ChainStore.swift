@@ -3,35 +3,53 @@ import Glibc
 import PlannerCore
 import Synchronization
 
-/// The chain on disk: the genesis, the committed blocks, and what this node has said in the running height's agreement.
+/// The chain on disk: the genesis, the committed blocks, the newest snapshot, and what this node has said in the running
+/// height's agreement.
 ///
 /// Every change is durable when its call returns (a write-ahead log, fully synchronised), so that a kill or power
 /// cut at any moment loses no committed block and forgets no vote.
 final class ChainStore: Sendable {
     /// Blocks whose hashes are checked when the store is opened; older ones are checked as they are read.
     static let checkedTail: UInt64 = 64
+    /// Bytes that the chain takes on disk unless it is told otherwise.
+    static let usualLimit = 256 << 20
+
+    private struct Open: ~Copyable {
+        let connection: SQLite
+        var retention: ChainRetention
+    }
 
     let path: String
-    private let connection: Mutex<SQLite>
+    private let state: Mutex<Open>
     /// Held as long as the process lives: two planners on one chain would vote twice.
     private let lock: Int32
 
     /// Opens the chain in `directory`, which is made if it isn't there.
-    init(directory: String) throws(StorageError) {
+    ///
+    /// - Parameter limit: bytes that file and log may take, as far as what must stay allows.
+    init(directory: String, limit: Int = ChainStore.usualLimit) throws(StorageError) {
         path = ChainFiles.path(in: directory)
         lock = try ChainFiles.claim(directory)
         do {
             try ChainFiles.create(path)
             let connection = try SQLite(path: path, readOnly: false)
+            // Of a new file; an old one keeps its own.
+            try connection.execute("PRAGMA page_size = \(SQLite.pageSize)")
             try connection.execute("PRAGMA journal_mode = WAL")
             try connection.execute("PRAGMA synchronous = FULL")
-            // A log that once grew is cut back, and the page cache stays small: each page is read once, at the start.
-            try connection.execute("PRAGMA journal_size_limit = 4194304")
+            // The log is written from its start again when it has this size, which is seldom: what changes in every
+            // block then goes into the file once for hundreds of blocks.
+            let pages = ChainRetention.logBytes / SQLite.pageSize
+            try connection.execute("PRAGMA wal_autocheckpoint = \(pages)")
+            try connection.execute("PRAGMA journal_size_limit = \(2 * ChainRetention.logBytes)")
+            // The page cache stays small: each page is read once, at the start.
             try connection.execute("PRAGMA cache_size = -512")
             try connection.execute("PRAGMA trusted_schema = OFF")
             try connection.prepareSchema(path: path)
             try connection.checkBlocks(tail: Self.checkedTail)
-            self.connection = Mutex(connection)
+            var retention = try ChainRetention(limit: limit, connection)
+            try Self.fit(connection, &retention)
+            state = Mutex(Open(connection: connection, retention: retention))
         } catch {
             close(lock)
             throw error
@@ -40,34 +58,75 @@ final class ChainStore: Sendable {
 
     deinit { close(lock) }
 
+    /// Once the limit was lowered, the room that is given up must leave the file, where otherwise it is used again.
+    private static func fit(_ connection: SQLite, _ retention: inout ChainRetention) throws(StorageError) {
+        while try retention.isDue(connection), try retention.step(connection) {}
+        let bytes = Int(try connection.pragma("page_count") * connection.pragma("page_size"))
+        guard bytes > retention.limit, try ChainRetention.used(connection) < bytes / 4 * 3 else { return }
+        try connection.execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
     func genesis() throws(StorageError) -> [UInt8]? {
-        try connection.withLock { connection throws(StorageError) in try connection.record(.genesis) }
+        try state.withLock { open throws(StorageError) in try open.connection.genesis() }
     }
 
-    func agreement() throws(StorageError) -> [UInt8]? {
-        try connection.withLock { connection throws(StorageError) in try connection.record(.agreement) }
+    /// That of the height after the last block, with all blocks that it holds.
+    func agreement() throws(StorageError) -> StoredAgreement? {
+        try state.withLock { open throws(StorageError) in try open.connection.agreement() }
     }
 
-    func snapshot() throws(StorageError) -> [UInt8]? {
-        try connection.withLock { connection throws(StorageError) in try connection.record(.snapshot) }
+    func snapshot() throws(StorageError) -> StoredSnapshot? {
+        try state.withLock { open throws(StorageError) in try open.connection.snapshot() }
     }
 
-    /// - Precondition: every block of the state is stored.
-    func persist(snapshot: [UInt8]) throws(StorageError) {
-        try connection.withLock { connection throws(StorageError) in try connection.replace(.snapshot, snapshot) }
+    /// - Precondition: every block of the state since the snapshot before is stored.
+    func persist(_ snapshot: StoredSnapshot) throws(StorageError) {
+        try state.withLock { open throws(StorageError) in
+            let connection = open.connection
+            try connection.transaction { () throws(StorageError) in
+                let last = try connection.height()
+                guard snapshot.height <= last else {
+                    throw StorageError(
+                        "a snapshot of block \(snapshot.height) comes before that block, after block \(last): this is a fault of planner"
+                    )
+                }
+                try connection.replace(snapshot)
+            }
+        }
+    }
+
+    /// Puts a snapshot in the place of all blocks, all or nothing.
+    func adopt(_ snapshot: StoredSnapshot) throws(StorageError) {
+        try state.withLock { open throws(StorageError) in
+            let connection = open.connection
+            try connection.transaction { () throws(StorageError) in
+                let last = try connection.height()
+                guard snapshot.height > last else {
+                    throw StorageError(
+                        "a snapshot of block \(snapshot.height) is not ahead of block \(last): this is a fault of planner")
+                }
+                try connection.execute("DELETE FROM content; DELETE FROM block; DELETE FROM header")
+                try connection.replace(snapshot)
+            }
+            open.retention.forgotHeaders()
+        }
     }
 
     func persist(genesis: [UInt8]) throws(StorageError) {
-        try connection.withLock { connection throws(StorageError) in try connection.replace(.genesis, genesis) }
+        try state.withLock { open throws(StorageError) in try open.connection.replace(genesis: genesis) }
     }
 
-    func persist(agreement: [UInt8]) throws(StorageError) {
-        try connection.withLock { connection throws(StorageError) in try connection.replace(.agreement, agreement) }
+    func persist(_ agreement: StoredAgreement) throws(StorageError) {
+        try state.withLock { open throws(StorageError) in
+            let connection = open.connection
+            try connection.transaction { () throws(StorageError) in try connection.replace(agreement) }
+        }
     }
 
-    /// Appends a block and forgets the agreement that made it, both or neither.
+    /// Appends a block; the agreement that made it counts as forgotten then, both or neither.
     func commit(_ block: CommittedBlock) throws(StorageError) {
-        try connection.withLock { connection throws(StorageError) in
+        try state.withLock { open throws(StorageError) in
+            let connection = open.connection
             try connection.transaction { () throws(StorageError) in
                 let height = try connection.height()
                 guard block.height == height + 1 else {
@@ -75,61 +134,20 @@ final class ChainStore: Sendable {
                         "block \(block.height) doesn't follow the stored block \(height): this is a fault of planner")
                 }
                 try connection.append(block)
-                try connection.remove(.agreement)
             }
+        }
+    }
+
+    /// Gives up some of the oldest blocks if the chain takes more room than it may.
+    /// - Returns: whether anything went; then there may be more.
+    @discardableResult
+    func prune() throws(StorageError) -> Bool {
+        try state.withLock { open throws(StorageError) in
+            guard try open.retention.isDue(open.connection) else { return false }
+            return try open.retention.step(open.connection)
         }
     }
 
     /// Bytes that the chain takes on disk.
     var bytes: Int { ChainFiles.bytes(path) }
-}
-
-/// The chain for those who only read it, beside the planner that writes it.
-final class ChainReader: Sendable {
-    private let connection: Mutex<SQLite>
-
-    /// - Throws: `StorageError` also if there is no chain yet.
-    init(directory: String) throws(StorageError) {
-        let path = ChainFiles.path(in: directory)
-        let connection = try SQLite(path: path, readOnly: true)
-        try connection.execute("PRAGMA cache_size = -512")
-        try connection.checkSchema(path: path)
-        self.connection = Mutex(connection)
-    }
-
-    func genesis() throws(StorageError) -> [UInt8]? {
-        try connection.withLock { connection throws(StorageError) in try connection.record(.genesis) }
-    }
-
-    /// The height of the last block; 0 before the first.
-    func height() throws(StorageError) -> UInt64 {
-        try connection.withLock { connection throws(StorageError) in try connection.height() }
-    }
-
-    /// Calls `body` with each block from `first` on in ascending order, with few in memory at a time.
-    func forEachBlock(
-        from first: UInt64, _ body: (CommittedBlock) throws(StorageError) -> Void
-    ) throws(StorageError) {
-        var next = first
-        while case let piece = try blocks(from: next, limit: 64, bytes: 4 << 20), let last = piece.last {
-            for block in piece { try body(block) }
-            next = last.height + 1
-        }
-    }
-
-    /// At most `limit` blocks from `first` on, and no more once they have `bytes`, but at least one if there is one.
-    func blocks(from first: UInt64, limit: Int, bytes: Int) throws(StorageError) -> [CommittedBlock] {
-        var blocks: [CommittedBlock] = []
-        guard limit > 0 else { return blocks }
-        var size = 0
-        try connection.withLock { connection throws(StorageError) in
-            try connection.forEachBlock(from: first) { block throws(StorageError) in
-                size += block.block.count + block.certificate.count
-                guard blocks.isEmpty || size <= bytes else { return false }
-                blocks.append(block)
-                return blocks.count < limit
-            }
-        }
-        return blocks
-    }
 }

@@ -134,6 +134,8 @@ final class SQLiteStatement {
         }
     }
 
+    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
+
     func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
 
     func blob(_ column: Int32) -> [UInt8] {

@@ -8,7 +8,7 @@ import Transport
 struct ChainVerb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chain", abstract: "Look at the site's chain of blocks.",
-        subcommands: [ChainShow.self, ChainVerify.self])
+        subcommands: [ChainShow.self, ChainVerify.self, ChainExercise.self])
 }
 
 struct ChainShow: AsyncParsableCommand {
