@@ -96,7 +96,8 @@ extension PlannerMachine {
         case .complete(let bytes):
             do throws(ChainFault) {
                 let snapshot = try CertifiedSnapshot.decode(bytes)
-                adopt(try snapshot.verify(genesis: state.genesis), StoredSnapshot(height: snapshot.height, bytes: bytes))
+                adopt(
+                    try snapshot.verify(genesis: state.genesis), StoredSnapshot(height: snapshot.height, bytes: bytes))
             } catch {
                 count(error.refusal?.reason.rawValue ?? "undecodable-snapshot")
                 effects.append(.log(.warning, "a snapshot is refused: \(error)"))

@@ -79,14 +79,16 @@ public struct PlannerMachine: StateMachine {
     ///   - seed: from the operating system's entropy.
     /// - Throws: ``ChainFault`` where what was stored can't be read.
     public init(
-        _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: StoredAgreement?, seed: UInt64
+        _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: StoredAgreement?,
+        seed: UInt64
     ) throws(ChainFault) {
         try self.init(
             configuration, genesis: genesis, chain: chain, agreement: agreement, seed: seed, timeouts: Timeouts())
     }
 
     init(
-        _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: StoredAgreement?, seed: UInt64,
+        _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: StoredAgreement?,
+        seed: UInt64,
         timeouts: Timeouts
     ) throws(ChainFault) {
         self.configuration = configuration

@@ -137,7 +137,9 @@ private func reason(_ snapshot: CertifiedSnapshot, _ genesis: Digest) -> Refusal
         for index in snapshot.links.indices {
             var missing = snapshot
             missing.links.remove(at: index)
-            let isNeeded = index + 1 < snapshot.links.count || Set(snapshot.links[index].members) != Set(site.members(before: index))
+            let isNeeded =
+                index + 1 < snapshot.links.count
+                || Set(snapshot.links[index].members) != Set(site.members(before: index))
             if isNeeded { #expect(reason(missing, genesis) != nil, "seed \(seed), without link \(index)") }
             var twice = snapshot
             twice.links.insert(snapshot.links[index], at: index)
