@@ -6,13 +6,14 @@ import Runtime
 /// What must survive: the key's seed, the bounds of sequences, and what was signed for the chain.
 struct IdentityStore: Sendable {
     let sequences: DurableFile
-    let ledger: DurableFile
+    /// Written for each vote, so in place.
+    let ledger: RecordFile
     private let seed: DurableFile
 
     init(directory: String) {
         seed = DurableFile(path: "\(directory)/identity")
         sequences = DurableFile(path: "\(directory)/sequences")
-        ledger = DurableFile(path: "\(directory)/signed")
+        ledger = RecordFile(path: "\(directory)/signed")
     }
 
     struct Restored {

@@ -12,6 +12,8 @@ struct CatchUp: Sendable {
     /// Milliseconds that may pass between two pieces of a snapshot, and for all of them.
     private static let piecePatience: Int64 = 5_000
     private static let transferPatience: Int64 = 300_000
+    /// How often a newer snapshot may take the place of the one that is under way: nodes make one in many minutes.
+    private static let restartLimit = 3
     /// Milliseconds after which a piece is asked for again.
     private static let repetition: Int64 = 900
 
@@ -26,6 +28,7 @@ struct CatchUp: Sendable {
         let since: Int64
         var heardAt: Int64
         var askedAt: Int64
+        var restarts = 0
 
         var next: UInt32 { UInt32(bytes.count / SnapshotPiece.byteLimit) }
     }
@@ -90,7 +93,7 @@ struct CatchUp: Sendable {
             current.heardAt = now
             transfer = current
         }
-        guard var current = transfer else { return .nothing }
+        guard var current = transfer, current.restarts <= Self.restartLimit else { return .falsehood }
         guard current.bytes.count == current.size else {
             current.askedAt = now
             transfer = current
@@ -112,7 +115,8 @@ struct CatchUp: Sendable {
         }
         transfer = Transfer(
             from: node, height: piece.height, digest: piece.digest, size: Int(piece.size), bytes: piece.bytes,
-            since: transfer?.since ?? now, heardAt: now, askedAt: now)
+            since: transfer?.since ?? now, heardAt: now, askedAt: now,
+            restarts: transfer.map { $0.restarts + 1 } ?? 0)
         asked = nil
         return true
     }

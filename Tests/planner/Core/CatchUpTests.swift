@@ -149,38 +149,43 @@ import Testing
         return site
     }
 
-    private static func catchesUp(_ site: inout SimulatedSite, _ what: String) {
+    private static func catchesUp(_ site: inout SimulatedSite, _ node: Int, _ what: String) {
+        let height = site.nodes[node].disk.height
+        let others = site.nodes.indices.filter { $0 != node && site.liars[$0] == nil }
+        let needsState = others.allSatisfy { site.nodes[$0].disk.blocks.first.map { $0.height > height + 1 } ?? true }
         let base = site.heights.max() ?? 0
         let isLive = site.run(until: site.now + 180_000) { site in
             site.nodes.allSatisfy { $0.machine != nil } && site.heights.allSatisfy { $0 >= base + 3 }
         }
         #expect(site.violations == [], "\(what)")
         #expect(isLive, "\(what): heights \(site.heights) from \(base)")
-        #expect(site.adoptions > 0, "\(what)")
+        #expect(site.adoptions > 0 || !needsState, "\(what)")
         #expect(site.verifyChains() == nil, "\(what)")
     }
 
-    @Test(arguments: 0..<12 as Range<UInt64>) func aNodeThatWasAwayGetsTheState(seed: UInt64) {
+    @Test(arguments: 0..<6 as Range<UInt64>) func aNodeThatWasAwayGetsTheState(seed: UInt64) {
         var site = Self.site(seed)
         site.cut = [2]
         site.run(until: 30_000)
         site.cut = []
-        Self.catchesUp(&site, "seed \(seed)")
+        Self.catchesUp(&site, 2, "seed \(seed)")
     }
 
     /// Its disk is new: it hears the genesis from the others, and then gets the state.
-    @Test(arguments: 0..<8 as Range<UInt64>) func aNodeWithNothingGetsTheState(seed: UInt64) {
+    @Test(arguments: 0..<4 as Range<UInt64>) func aNodeWithNothingGetsTheState(seed: UInt64) {
         var site = Self.site(seed)
         site.crash(3, for: nil)
         site.nodes[3].disk = SimulatedSite.Disk()
         site.run(until: 25_000)
+        // Gossip would refuse what contradicts its votes at the first heights, which are long decided.
+        site.nodes[3].signedVotes = [:]
         site.boot(3)
-        Self.catchesUp(&site, "seed \(seed)")
+        Self.catchesUp(&site, 3, "seed \(seed)")
         #expect(site.nodes[3].disk.genesis != nil)
     }
 
     /// The snapshot stays though the node dies at any moment.
-    @Test(arguments: 0..<12 as Range<UInt64>) func crashesWhileCatchingUp(seed: UInt64) {
+    @Test(arguments: 0..<6 as Range<UInt64>) func crashesWhileCatchingUp(seed: UInt64) {
         var site = Self.site(seed)
         site.cut = [2]
         site.run(until: 25_000)
@@ -188,18 +193,18 @@ import Testing
         site.faults = Faults(loss: 100, duplication: 100, delay: 400, crashes: 15)
         site.run(until: 60_000)
         site.faults = Faults()
-        Self.catchesUp(&site, "seed \(seed)")
+        Self.catchesUp(&site, 2, "seed \(seed)")
     }
 
     @Test(arguments: [SimulatedSite.Lie.silence, .rubbish, .otherBytes, .forgedState, .endlessRestart])
     func liarsDelayButDoNotStopIt(lie: SimulatedSite.Lie) {
-        for seed in 0..<4 as Range<UInt64> {
+        for seed in 0..<2 as Range<UInt64> {
             var site = Self.site(seed)
             site.cut = [4]
             site.run(until: 25_000)
             site.liars = [0: lie, 1: lie, 2: lie]
             site.cut = []
-            Self.catchesUp(&site, "\(lie), seed \(seed)")
+            Self.catchesUp(&site, 4, "\(lie), seed \(seed)")
         }
     }
 }

@@ -120,7 +120,9 @@ private final class Writer {
                 let steps = ImitatedHeight(height: vote.height, nodes: 8).agreements
                 let possible = steps[vote.step...].prefix(2).map(\.record)
                 #expect(kept.height == vote.height && possible.contains(kept.record), "round \(round)")
-                #expect(kept.blocks.allSatisfy { $0.block == ImitatedHeight(height: vote.height, nodes: 8).committed.block })
+                #expect(
+                    kept.blocks.allSatisfy { $0.block == ImitatedHeight(height: vote.height, nodes: 8).committed.block }
+                )
                 if let named = steps.first(where: { $0.record == kept.record })?.named {
                     #expect(Set(named).isSubset(of: kept.blocks.map(\.id)), "round \(round): a held block is missing")
                 }

@@ -7,7 +7,7 @@ import Testing
 @Suite struct ChainRetentionTests {
     private static let limit = 16 << 20
 
-    private func fill(_ store: ChainStore, to last: UInt64, nodes: Int = 8, snapshots: UInt64 = 100) throws {
+    private func fill(_ store: ChainStore, to last: UInt64, nodes: Int = 64, snapshots: UInt64 = 50) throws {
         let first = try store.lastHeight() + 1
         guard first <= last else { return }
         for height in first...last {
@@ -28,8 +28,8 @@ import Testing
         let reader = try ChainReader(directory: directory.path)
         var largest = 0
         var sawWholeChain = false
-        for last in stride(from: 500, through: 14_000, by: 500) as StrideThrough<UInt64> {
-            try fill(store, to: last, nodes: 4)
+        for last in stride(from: 150, through: 3_000, by: 150) as StrideThrough<UInt64> {
+            try fill(store, to: last)
             largest = max(largest, store.bytes)
             let heights = try #require(try reader.heights())
             let snapshot = try #require(try store.snapshot())
@@ -53,24 +53,24 @@ import Testing
     @Test func withoutASnapshotNothingGoes() throws {
         let directory = TemporaryDirectory()
         let store = try ChainStore(directory: directory.path, limit: Self.limit)
-        try fill(store, to: 4_000, snapshots: .max)
+        try fill(store, to: 600, snapshots: .max)
         let reader = try ChainReader(directory: directory.path)
-        #expect(try reader.heights() == 1...4_000)
-        #expect(try reader.height() == 4_000)
+        #expect(try reader.heights() == 1...600)
+        #expect(try reader.height() == 600)
     }
 
     @Test func aLowerLimitGivesRoomBack() throws {
         let directory = TemporaryDirectory()
         do {
             let store = try ChainStore(directory: directory.path, limit: 64 << 20)
-            try fill(store, to: 6_000)
+            try fill(store, to: 900)
         }
         let before = ChainFiles.bytes(directory.file("chain.sqlite"))
         #expect(before > Self.limit * 3 / 2)
         let store = try ChainStore(directory: directory.path, limit: Self.limit)
         #expect(store.bytes <= Self.limit, "\(before) to \(store.bytes)")
-        #expect(try ChainReader(directory: directory.path).height() == 6_000)
-        try fill(store, to: 6_100)
+        #expect(try ChainReader(directory: directory.path).height() == 900)
+        try fill(store, to: 910)
     }
 
     @Test func aSnapshotTakesThePlaceOfAllBlocks() throws {
@@ -121,7 +121,7 @@ import Testing
         do {
             let store = try ChainStore(directory: directory.path, limit: Self.limit)
             try store.persist(genesis: [1, 2, 3])
-            try fill(store, to: table == "header" ? 3_500 : 120)
+            try fill(store, to: table == "header" ? 650 : 60)
             let next = try store.lastHeight() + 1
             try store.persist(ImitatedHeight(height: next, nodes: 8).agreements[0])
         }

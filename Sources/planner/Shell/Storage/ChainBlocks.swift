@@ -73,7 +73,8 @@ extension SQLite {
         ) { $0.isNull(0) ? nil : $0.integer(0) }
         let key = (last ?? nil).map { $0 + 1 } ?? range.first
         guard key <= range.last else {
-            throw StorageError("more than \(Self.slots) blocks are to be held at height \(height): this is a fault of planner")
+            throw StorageError(
+                "more than \(Self.slots) blocks are to be held at height \(height): this is a fault of planner")
         }
         let content = StoredContent(key: key, id: id, block: block)
         try run(
@@ -136,7 +137,8 @@ extension SQLite {
         guard let heights = try heights() else { return }
         let count = try first("SELECT count(*) FROM block") { UInt64(clamping: $0.integer(0)) } ?? 0
         guard count == heights.upperBound - heights.lowerBound + 1 else {
-            throw Self.damaged("the list of blocks (\(count) from \(heights.lowerBound) to \(heights.upperBound) are there)")
+            throw Self.damaged(
+                "the list of blocks (\(count) from \(heights.lowerBound) to \(heights.upperBound) are there)")
         }
         guard heights.lowerBound <= (snapshot?.height ?? 0) + 1 else {
             throw Self.damaged("the list of blocks (it begins with \(heights.lowerBound))")

@@ -1,4 +1,5 @@
 import Contracts
+import Glibc
 import PlannerCore
 import Synchronization
 
@@ -9,9 +10,12 @@ final class ChainReader: Sendable {
     /// - Throws: `StorageError` also if there is no chain yet.
     convenience init(directory: String) throws(StorageError) { try self.init(file: ChainFiles.path(in: directory)) }
 
-    /// - Parameter file: a chain's file, or a copy of one.
-    init(file path: String) throws(StorageError) {
-        let connection = try SQLite(path: path, readOnly: true)
+    /// - Parameters:
+    ///   - path: a chain's file.
+    ///   - isCopy: that it is a copy which nobody changes. Without a log beside it, it can be read where nothing can be written.
+    init(file path: String, isCopy: Bool = false) throws(StorageError) {
+        let connection = try SQLite(
+            path: path, readOnly: true, isImmutable: isCopy && access("\(path)-wal", F_OK) != 0)
         try connection.execute("PRAGMA cache_size = -512")
         try connection.checkSchema(path: path)
         self.connection = Mutex(connection)

@@ -125,7 +125,8 @@ extension SQLite {
     // MARK: Snapshots
 
     func snapshot() throws(StorageError) -> StoredSnapshot? {
-        try first("SELECT height, digest, value FROM snapshot ORDER BY height DESC LIMIT 1") { row throws(StorageError) in
+        try first("SELECT height, digest, value FROM snapshot ORDER BY height DESC LIMIT 1") {
+            row throws(StorageError) in
             let snapshot = StoredSnapshot(height: UInt64(clamping: row.integer(0)), bytes: row.blob(2))
             guard snapshot.digest.bytes == row.blob(1) else { throw Self.damaged("the snapshot") }
             return snapshot

@@ -20,12 +20,14 @@ struct ChainRetention {
 
     init(limit: Int, _ connection: SQLite) throws(StorageError) {
         self.limit = limit
-        headerBytes = try connection.first("SELECT coalesce(sum(length(value)), 0) FROM header") { Int($0.integer(0)) } ?? 0
+        headerBytes =
+            try connection.first("SELECT coalesce(sum(length(value)), 0) FROM header") { Int($0.integer(0)) } ?? 0
     }
 
     /// Bytes of pages that hold something.
     static func used(_ connection: SQLite) throws(StorageError) -> Int {
-        Int(try connection.pragma("page_count") - connection.pragma("freelist_count")) * Int(try connection.pragma("page_size"))
+        Int(try connection.pragma("page_count") - connection.pragma("freelist_count"))
+            * Int(try connection.pragma("page_size"))
     }
 
     /// Whether something should go now: a sixteenth of the limit is kept free for what comes until it has gone.

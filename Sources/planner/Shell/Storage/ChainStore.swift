@@ -103,7 +103,8 @@ final class ChainStore: Sendable {
                 let last = try connection.height()
                 guard snapshot.height > last else {
                     throw StorageError(
-                        "a snapshot of block \(snapshot.height) is not ahead of block \(last): this is a fault of planner")
+                        "a snapshot of block \(snapshot.height) is not ahead of block \(last): this is a fault of planner"
+                    )
                 }
                 try connection.execute("DELETE FROM content; DELETE FROM block; DELETE FROM header")
                 try connection.replace(snapshot)

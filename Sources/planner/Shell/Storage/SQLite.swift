@@ -13,11 +13,18 @@ final class SQLite {
     private let path: String
     private var handle: OpaquePointer?
 
-    /// - Parameter readOnly: opens what is there and changes nothing.
-    init(path: String, readOnly: Bool) throws(StorageError) {
+    /// - Parameters:
+    ///   - readOnly: opens what is there and changes nothing.
+    ///   - isImmutable: that nobody else changes it either.
+    init(path: String, readOnly: Bool, isImmutable: Bool = false) throws(StorageError) {
         self.path = path
-        let flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX
-        let status = sqlite3_open_v2(path, &handle, flags, nil)
+        var flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX
+        var name = path
+        if isImmutable {
+            flags |= SQLITE_OPEN_URI
+            name = "file:\(Self.escaped(path))?immutable=1"
+        }
+        let status = sqlite3_open_v2(name, &handle, flags, nil)
         // Also after a failure the handle holds the reason.
         guard status == SQLITE_OK else {
             let error = failure(status, "open")
@@ -30,6 +37,19 @@ final class SQLite {
     }
 
     deinit { sqlite3_close_v2(handle) }
+
+    /// A path as it stands in a URI.
+    private static func escaped(_ path: String) -> String {
+        let digits = Array("0123456789ABCDEF")
+        return path.utf8.reduce(into: "") { text, byte in
+            let scalar = UnicodeScalar(byte)
+            if scalar.isASCII, scalar.properties.isAlphabetic || "0123456789/-._~".unicodeScalars.contains(scalar) {
+                text.unicodeScalars.append(scalar)
+            } else {
+                text += "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
+            }
+        }
+    }
 
     /// Runs statements that return nothing of interest.
     func execute(_ sql: String) throws(StorageError) {

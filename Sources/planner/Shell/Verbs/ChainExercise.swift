@@ -11,7 +11,8 @@ import Transport
 /// `scripts/bench-chain` and the tests.
 struct ChainExercise: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "exercise", abstract: "Write a chain of made-up blocks into an empty directory, and count the bytes.",
+        commandName: "exercise",
+        abstract: "Write a chain of made-up blocks into an empty directory, and count the bytes.",
         shouldDisplay: false)
 
     @Option(help: "A directory of its own.") var directory: String
@@ -34,7 +35,7 @@ struct ChainExercise: AsyncParsableCommand {
 
     func run() async throws {
         let store = try ChainStore(directory: directory, limit: chainBytes)
-        let signed = gossip ? DurableFile(path: "\(directory)/signed") : nil
+        let signed = gossip ? RecordFile(path: "\(directory)/signed") : nil
         let before = Self.writtenBytes
         let began = ContinuousClock.now
         let first = try ChainReader(directory: directory).height() + 1
@@ -75,7 +76,8 @@ struct ChainExercise: AsyncParsableCommand {
         defer { fclose(file) }
         var text = [CChar](repeating: 0, count: 1_024)
         let count = fread(&text, 1, text.count - 1, file)
-        let lines = String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: "\n")
+        let lines = String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self).split(
+            separator: "\n")
         return lines.first { $0.hasPrefix("write_bytes: ") }.flatMap { Int($0.dropFirst(13)) } ?? 0
     }
 }

@@ -8,7 +8,7 @@ import Transport
 struct ChainVerb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chain", abstract: "Look at the site's chain of blocks.",
-        subcommands: [ChainShow.self, ChainVerify.self, ChainExercise.self])
+        subcommands: [ChainShow.self, ChainExport.self, ChainVerify.self, ChainExercise.self])
 }
 
 struct ChainShow: AsyncParsableCommand {
@@ -119,64 +119,5 @@ enum Moment {
         let fraction = String(1_000 + milliseconds % 1_000).dropFirst()
         return "\(parts.tm_year + 1_900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
             + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(fraction)"
-    }
-}
-
-struct ChainVerify: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Check the whole stored chain again, trusting nothing.",
-        discussion: """
-            Reads this device's stored chain and computes everything anew, from the genesis on: every member's signature \
-            of the genesis, every block's hash and its builder's signature, the votes that made it final, every report \
-            and transaction in it, the plan and the state's root. Nothing is changed; planner may be running.
-            """)
-
-    @OptionGroup var common: CommonOptions
-    @OptionGroup var state: StateOptions
-    @Flag(help: "Print JSON.") var json = false
-
-    struct Result: Codable {
-        var genesis: Digest
-        var members: [Member]
-        var height: UInt64
-        var head: Digest
-        var stateRoot: Digest
-    }
-
-    func run() async throws {
-        let settings = try common.settings()
-        let reader = try ChainReader(
-            directory: try settings.string("state", flag: state.stateDirectory, default: "/var/lib/poise"))
-        guard let genesis = try reader.genesis() else {
-            throw StorageError("no genesis is stored yet: the site is not founded")
-        }
-        var chain = try Chain(genesis: genesis)
-        let last = try reader.height()
-        var next = ContinuousClock.now + .seconds(2)
-        // In pieces, so that a long check doesn't keep a running planner's log from being written back.
-        try reader.forEachBlock(from: 1) { block throws(StorageError) in
-            do throws(ChainFault) {
-                try chain.append(block)
-            } catch {
-                throw StorageError("the stored chain doesn't hold: \(error)")
-            }
-            guard .now > next else { return }
-            Notice.show("checked \(block.height) of \(last) blocks")
-            next = .now + .seconds(2)
-        }
-        let result = Result(
-            genesis: chain.state.genesis, members: chain.state.members, height: chain.state.height,
-            head: chain.state.head, stateRoot: chain.state.root)
-        if json {
-            print(try JSON.pretty(result))
-        } else {
-            print(
-                """
-                \(result.height) blocks hold: every signature, certificate, plan and state was computed again.
-                genesis  \(result.genesis)
-                members  \(result.members.map(\.name).sorted().joined(separator: ", "))
-                head     \(result.head)
-                """)
-        }
     }
 }
