@@ -114,8 +114,44 @@ def cut_and_heal(site):
     remove(site, "lonely")
 
 
-def moved_away(site, device):
-    row = site.apps(device).get("lonely")
+def cut_off_policies(site):
+    """A device that is cut off: its freeze app is paused and runs elsewhere, its run app doubles, and healing leaves one copy of each"""
+    lost, rest = site["pi4"], site["pi1"]
+    frozen = counter(9211, labels={"poise.isolated": "freeze"})
+    site.submit(rest, compose(careful=frozen, eager=counter(9212)), on="pi4")
+    for app in ("careful", "eager"):
+        where(site, app)
+    site.lab("cut", "pi4")
+    # Two seconds are the test's own: a round of commands on the device takes a while.
+    wait_until("the freeze app is paused", lambda: container_state(lost, "careful") == "paused", 8, every=0.2)
+    assert container_state(lost, "eager") == "running", "the run app must go on"
+    for app in ("careful", "eager"):
+        wait_until(f"{app} runs elsewhere", lambda: moved_away(site, rest, app), 120)
+    assert container_state(lost, "careful") == "paused", "it runs twice"
+    assert container_state(lost, "eager") == "running", "the run app goes on until its device is back"
+    health = wait_until("its planner's health names who is missing", lambda: quorum_warning(lost), 10)
+    assert "pi1" in health and "resumes by itself" in health, health
+    heard = {node["name"]: node["heard"] for node in lost.json("planner", "nodes")}
+    assert heard["pi4"] and not heard["pi1"], heard
+    site.lab("heal")
+    wait_until("all four hold the same chain again", site.common_head, 90)
+    for app in ("careful", "eager"):
+        single_copy(site, app, 120)
+        assert where(site, app) != "pi4", f"{app} was taken back by the device that was given up"
+    remove(site, "careful", "eager")
+
+
+def quorum_warning(device):
+    check = json.loads(device.get("planner", "/health"))["checks"]["quorum"]
+    return check["output"] if check["status"] == "warn" else None
+
+
+def container_state(device, app):
+    return device.exec("docker", "inspect", "-f", "{{.State.Status}}", f"poise-app-{app}", check=False).stdout.strip()
+
+
+def moved_away(site, device, app="lonely"):
+    row = site.apps(device).get(app)
     return row and row["phase"] == "running" and row.get("node") not in (None, "pi4")
 
 
@@ -345,6 +381,6 @@ def power_cut(site):
 
 TESTS = [
     moved_state, *(crash(service) for service in SERVICES), failed_restore, damaged_checkpoint, completed_app,
-    bad_submissions, full_disk, engine_crash, cut_in_a_move, replaced_service, constrained, cut_and_heal, power_cut,
+    bad_submissions, full_disk, engine_crash, cut_in_a_move, replaced_service, constrained, cut_and_heal, cut_off_policies, power_cut,
     *elections.TESTS, chain_verifies,
 ]

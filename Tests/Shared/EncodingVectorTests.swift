@@ -103,6 +103,7 @@ import Testing
             volumes: [VolumeMount(kind: .volume, source: "data", target: "/data")],
             ports: [PortMapping(published: 8_080, target: 80)], restart: .always, cpuMillicores: 500,
             memoryBytes: 64 << 20, hostname: "web", workingDirectory: "/srv",
+            isolated: .freeze, recovery: .fresh,
             constraints: [
                 PlacementConstraint(.label("floor"), "2"), PlacementConstraint(.hostname, isEqual: false, "pi1"),
             ], devices: [DeviceMapping(source: "/dev/video0", target: "/dev/video1", permissions: "rw")])

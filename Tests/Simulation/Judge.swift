@@ -15,6 +15,8 @@ final class Judge {
     private(set) var chain: Chain?
     /// Incarnations that came by a move, with the ones they came from.
     private var moves: [HandoffKey: UInt64] = [:]
+    /// Incarnations that the chain knows to have run.
+    private var confirmed: Set<HandoffKey> = []
     private var programs: [String: Int] = [:]
     private var begun: Set<HandoffKey> = []
     private var excused: Set<String> = []
@@ -92,6 +94,7 @@ final class Judge {
             let old = before.apps[name]
             known.insert(name)
             if let move = app.move { moves[HandoffKey(app: name, incarnation: move.incarnation)] = app.incarnation }
+            if app.phase == .running { confirmed.insert(HandoffKey(app: name, incarnation: app.incarnation)) }
             if let move = old?.move, app.move == nil, app.incarnation == move.incarnation { completedMoves += 1 }
             if old?.phase != app.phase || old?.incarnation != app.incarnation || old?.node != app.node {
                 news.append("\(name) is \(site.words(app))")
@@ -107,7 +110,7 @@ final class Judge {
     // MARK: - Containers
 
     /// Never two running copies of one app that the chain could mean. A copy on a device that was given up may go on
-    /// until that device learns of it, unless it is the source of a move.
+    /// until that device learns of it, unless it is the source of a move, or its app may not run twice at all.
     func changed(_ app: String) {
         var running: [(incarnation: UInt64, device: SimulatedDevice)] = []
         for device in site.devices {
@@ -120,12 +123,26 @@ final class Judge {
             for b in running[..<index] {
                 let (old, new) = a.incarnation < b.incarnation ? (a, b) : (b, a)
                 let ofMove = moves[HandoffKey(app: app, incarnation: new.incarnation)] == old.incarnation
-                guard old.incarnation == new.incarnation || ofMove else { continue }
+                guard old.incarnation == new.incarnation || ofMove || isUnique(app, old.incarnation, old.device) else {
+                    continue
+                }
                 accuse(
                     "\(app) runs twice: incarnation \(old.incarnation) on \(old.device.name) and "
                         + "\(new.incarnation) on \(new.device.name)")
             }
         }
+    }
+
+    /// Milliseconds that a migrator takes at most to see that nothing keeps it in touch, once nothing keeps it from acting.
+    private static let recollection: Int64 = 6_000
+
+    /// Whether the app may not run elsewhere as long as this copy does: it has run where its volumes are, or it is to be frozen
+    /// when its device is cut off. Only a migrator that could act can be blamed for the latter.
+    private func isUnique(_ app: String, _ incarnation: UInt64, _ device: SimulatedDevice) -> Bool {
+        guard let wish = site.workload.specifications[app] else { return false }
+        if wish.keepsVolumes, confirmed.contains(HandoffKey(app: app, incarnation: incarnation)) { return true }
+        let hindrance = max(device.migrator.lastAway, device.engine.lastBusy)
+        return wish.isolated == .freeze && site.time.now - hindrance > Self.recollection
     }
 
     /// A program starts from nothing only where the chain placed its app anew, or where its memory was lost by a power cut.

@@ -34,11 +34,18 @@ final class MigratorProcess: SimulatedProcess {
         guard planner.isUp else { return }
         source = planner.life
         if let placement = planner.newestPlacement { take(placement, from: planner) }
+        if let commit = planner.newestCommit { take(commit, from: planner) }
+    }
+
+    /// The two feeds are two connections: neither waits for the other.
+    func take(_ commit: Commit, from planner: PlannerProcess) {
+        guard isUp, source == planner.life else { return }
+        later(time.draw(1...3)) { [self] in step(.committed(commit)) }
     }
 
     func take(_ placement: Placement, from planner: PlannerProcess) {
         guard isUp, source == planner.life else { return }
-        later(1) { [self] in step(.placement(placement)) }
+        later(time.draw(1...3)) { [self] in step(.placement(placement)) }
     }
 
     /// The engine's own word that something happened to a container.

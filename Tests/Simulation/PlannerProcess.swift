@@ -11,6 +11,7 @@ final class PlannerProcess: SimulatedProcess {
     private var head: SiteHead?
     private var blames: [Blame] = []
     private var placement: Placement?
+    private var commit: Commit?
     private var waiting: [UInt64: (Problem?) -> Void] = [:]
     private var requests: UInt64 = 0
     private lazy var signing = ErrandQueue(of: self)
@@ -34,6 +35,7 @@ final class PlannerProcess: SimulatedProcess {
         head = nil
         blames = []
         placement = nil
+        commit = nil
         signing.forget()
         publishing.forget()
         let broken = waiting.sorted { $0.key < $1.key }
@@ -110,6 +112,8 @@ final class PlannerProcess: SimulatedProcess {
 
     /// The newest placement that `GET /placement` begins with.
     var newestPlacement: Placement? { placement }
+    /// The newest block that `GET /commits` begins with.
+    var newestCommit: Commit? { commit }
 
     func take(_ receipt: Receipt) { request({ .receipt($0, receipt) }, { _ in }) }
 
@@ -176,6 +180,9 @@ final class PlannerProcess: SimulatedProcess {
             case .placement(let placement):
                 self.placement = placement
                 device.migrator.take(placement, from: self)
+            case .committed(let commit):
+                self.commit = commit
+                device.migrator.take(commit, from: self)
             case .answer(let id, let problem):
                 if let waiter = waiting.removeValue(forKey: id.number) { time.after(1) { waiter(problem) } }
             case .log(let level, let text):

@@ -41,6 +41,7 @@ final class SimulatedEngine {
     private var parts: [HandoffKey: (specification: AppSpecification, program: Program, isIntact: Bool)] = [:]
     private var count = 0
     private var weaknesses: [Weakness: Int] = [:]
+    private var busyAt: Int64 = -100_000
     /// How it is broken on purpose.
     var mutant: SimulatedSite.Mutant?
     /// Told of each change of an app's containers.
@@ -94,7 +95,13 @@ final class SimulatedEngine {
     // MARK: - Weaknesses
 
     func weaken(_ weakness: Weakness) { weaknesses[weakness, default: 0] += 1 }
-    func strengthen(_ weakness: Weakness) { weaknesses[weakness, default: 0] -= 1 }
+    func strengthen(_ weakness: Weakness) {
+        weaknesses[weakness, default: 0] -= 1
+        if weakness == .busy { busyAt = time.now }
+    }
+
+    /// When it was last too busy for some of what it was asked.
+    var lastBusy: Int64 { fails(.busy) ? time.now : busyAt }
     private func fails(_ weakness: Weakness) -> Bool { weaknesses[weakness, default: 0] > 0 }
 
     func losePower() {
@@ -136,7 +143,9 @@ final class SimulatedEngine {
     ) {
         count += 1
         let id = "\(specification.name)-\(incarnation)-\(count)"
-        let copy = Copy(id: id, app: specification.name, incarnation: incarnation, state: .created)
+        let copy = Copy(
+            id: id, app: specification.name, incarnation: incarnation, state: .created, isolated: specification.isolated
+        )
         containers[id] = Container(
             copy: copy, specification: specification, program: program, created: Int64(count))
         set(id, state)

@@ -13,6 +13,9 @@ class SimulatedProcess {
     private var timerCount = 0
     /// Until when the process gets no processor time.
     private var stalledUntil: Int64 = 0
+    private var startedAt: Int64 = 0
+    /// When it was last not there or had no processor time.
+    var lastAway: Int64 { isUp ? min(time.now, max(startedAt, stalledUntil)) : time.now }
 
     init(_ service: Service, on device: SimulatedDevice) {
         self.service = service
@@ -27,6 +30,7 @@ class SimulatedProcess {
         life += 1
         isUp = true
         stalledUntil = 0
+        startedAt = time.now
         boot()
         device.connectFeeds(of: service)
     }

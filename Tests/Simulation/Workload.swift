@@ -18,13 +18,23 @@ struct Workload {
     /// Apps that end by themselves.
     var ending: Set<String> = []
 
+    /// What each app asks for, by its name.
+    var specifications: [String: AppSpecification] {
+        Dictionary(
+            wishes.flatMap(\.submissions).map { ($0.specification.name, $0.specification) },
+            uniquingKeysWith: { first, _ in first })
+    }
+
     var names: [String] { wishes.flatMap(\.submissions).map(\.specification.name).sorted() }
 
     init(drawing time: Timeline, devices: Int) {
         func app(_ name: String, labels: [String: String] = [:], restart: RestartPolicy = .always) -> AppSpecification {
-            AppSpecification(
-                name: name, image: "busybox", labels: labels, restart: restart,
-                cpuMillicores: Int(time.draw(80...320)))
+            let volume = VolumeMount(kind: .volume, source: "data", target: "/data")
+            return AppSpecification(
+                name: name, image: "busybox", labels: labels, volumes: time.chance(perMille: 250) ? [volume] : [],
+                restart: restart, cpuMillicores: Int(time.draw(80...320)),
+                isolated: time.chance(perMille: 400) ? .freeze : .run,
+                recovery: time.chance(perMille: 200) ? .fresh : .wait)
         }
         // All on one device, so that there is something to balance.
         let crowd = (0..<Int(time.draw(3...6))).map { Submission(specification: app("app\($0)"), on: "pi1") }

@@ -81,6 +81,22 @@ public enum MovePolicy: String, Codable, Sendable, CaseIterable {
     case never
 }
 
+/// What becomes of an app on a device that is out of touch with the site: its label `poise.isolated`.
+public enum IsolationPolicy: String, Codable, Sendable, CaseIterable {
+    /// It goes on, and may run twice until the device is back: the site places it elsewhere meanwhile.
+    case run
+    /// It is frozen before the site may place it elsewhere.
+    case freeze
+}
+
+/// What becomes of an app with named volumes whose device is absent: its label `poise.restart`.
+public enum RecoveryPolicy: String, Codable, Sendable, CaseIterable {
+    /// It waits for the device that has its volumes.
+    case wait
+    /// It is placed anew elsewhere, with empty volumes.
+    case fresh
+}
+
 /// An application as submitted. Its name is unique in the site.
 public struct AppSpecification: ByteCodable, Codable, Hashable {
     public static let nameLimit = AppScore.nameLimit
@@ -106,6 +122,8 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
     public var user: String?
     public var workingDirectory: String?
     public var move: MovePolicy
+    public var isolated: IsolationPolicy
+    public var recovery: RecoveryPolicy
     /// All of them must hold of the node that runs it.
     public var constraints: [PlacementConstraint]
     public var devices: [DeviceMapping]
@@ -115,7 +133,8 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
         environment: [String: String] = [:], labels: [String: String] = [:], volumes: [VolumeMount] = [],
         ports: [PortMapping] = [], restart: RestartPolicy = .never, cpuMillicores: Int? = nil,
         memoryBytes: Int? = nil, hostname: String? = nil, user: String? = nil, workingDirectory: String? = nil,
-        move: MovePolicy = .live, constraints: [PlacementConstraint] = [], devices: [DeviceMapping] = []
+        move: MovePolicy = .live, isolated: IsolationPolicy = .run, recovery: RecoveryPolicy = .wait,
+        constraints: [PlacementConstraint] = [], devices: [DeviceMapping] = []
     ) {
         self.name = name
         self.image = image
@@ -132,6 +151,8 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
         self.user = user
         self.workingDirectory = workingDirectory
         self.move = move
+        self.isolated = isolated
+        self.recovery = recovery
         self.constraints = constraints
         self.devices = devices
     }
@@ -143,6 +164,9 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
         func isLetterOrDigit(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) }
         return isLetterOrDigit(utf8[0]) && utf8.allSatisfy { isLetterOrDigit($0) || [0x2D, 0x5F, 0x2E].contains($0) }
     }
+
+    /// Whether it may run only where its volumes are, once it has run somewhere.
+    public var keepsVolumes: Bool { recovery == .wait && volumes.contains { $0.kind == .volume } }
 
     public func encode(to writer: inout ByteWriter) {
         writer.text(name)
@@ -160,6 +184,8 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
         writer.optional(integer: memoryBytes.map(Int64.init))
         for text in [hostname, user, workingDirectory] { writer.optional(text: text) }
         writer.text(move.rawValue)
+        writer.text(isolated.rawValue)
+        writer.text(recovery.rawValue)
         writer.list(constraints)
         writer.list(devices)
     }
@@ -184,6 +210,8 @@ public struct AppSpecification: ByteCodable, Codable, Hashable {
         user = try reader.optional(text: "a user", limit: 255)
         workingDirectory = try reader.optional(text: "a working directory", limit: Self.textLimit)
         move = try reader.named("a move policy")
+        isolated = try reader.named("an isolation policy")
+        recovery = try reader.named("a recovery policy")
         constraints = try reader.list("an app's constraints", limit: PlacementConstraint.limit)
         devices = try reader.list("an app's devices", limit: DeviceMapping.limit)
         let size = reader.offset - start

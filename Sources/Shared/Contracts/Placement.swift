@@ -1,4 +1,4 @@
-// planner → migrator: what committed blocks say should run where.
+// planner → migrator: what committed blocks say should run where, and that they come.
 
 /// A member of the site as the migrator needs to know it.
 public struct PlacedNode: Codable, Hashable, Sendable {
@@ -70,5 +70,21 @@ public struct Placement: Codable, Hashable, Sendable {
         self.here = here
         self.nodes = nodes
         self.apps = apps
+    }
+}
+
+/// A committed block, as far as a device must know that it is in touch with the site: one line of planner's `GET /commits`.
+public struct Commit: Codable, Hashable, Sendable {
+    public var height: UInt64
+    /// The height of the newest placement told before this block's line; nil if none was told since planner's start.
+    public var placement: UInt64?
+    /// Until when no block can take this device for absent, in milliseconds of its monotonic clock (`CLOCK_BOOTTIME`); nil if no
+    /// block is known that holds a report this device made since planner's start.
+    public var until: Int64?
+
+    public init(height: UInt64, placement: UInt64?, until: Int64?) {
+        self.height = height
+        self.placement = placement
+        self.until = until
     }
 }

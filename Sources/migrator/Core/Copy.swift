@@ -19,13 +19,19 @@ public struct Copy: Codable, Hashable, Sendable {
     /// Whether it was set aside under another name, because the chain has a newer incarnation.
     public var isSetAside: Bool
     public var state: State
+    /// As its app's specification has it. It stands with the copy, for a migrator may have to act on it before planner answers.
+    public var isolated: IsolationPolicy
 
-    public init(id: String, app: String, incarnation: UInt64, isSetAside: Bool = false, state: State) {
+    public init(
+        id: String, app: String, incarnation: UInt64, isSetAside: Bool = false, state: State,
+        isolated: IsolationPolicy = .run
+    ) {
         self.id = id
         self.app = app
         self.incarnation = incarnation
         self.isSetAside = isSetAside
         self.state = state
+        self.isolated = isolated
     }
 }
 

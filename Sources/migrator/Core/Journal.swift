@@ -6,6 +6,11 @@ public struct Journal: Codable, Hashable, Sendable {
 
     /// Names the system's run between two boots: times by the monotonic clock mean nothing in another one.
     public var boot = ""
+    /// Whether the engine has not been seen since that boot.
+    public var isAfterBoot = false
+    /// Apps that a boot ended, not they themselves, and that have not been started since: started again whatever their restart
+    /// policy says. In ascending order.
+    public var interrupted: [HandoffKey] = []
     /// Of the newest placement acted upon. An older one is never acted upon again.
     public var height: UInt64 = 0
     /// The moves that the chain has in flight.

@@ -6,6 +6,8 @@ public struct MigratorEvent: Sendable {
         /// The first event. `boot` names the system's run since it was switched on.
         case started(boot: String)
         case placement(Placement)
+        /// A block was committed here.
+        case committed(Commit)
         /// The engine's answer to ``MigratorEffect/observe(_:)``: every copy on this device; nil if it didn't answer.
         case observed(UInt64, [Copy]?)
         /// Something happened to a container.

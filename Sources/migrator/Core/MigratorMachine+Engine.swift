@@ -30,15 +30,17 @@ extension MigratorMachine {
         for app in unknown where busy[app] == nil && (touched[app] ?? 0) < observation.begun { unknown.remove(app) }
         touched = touched.filter { $0.value >= observation.begun || busy[$0.key] != nil }
         copies = byApp
-        if observation.isAfterBoot {
-            observation.isAfterBoot = false
-            for copy in found {
-                if case .ended = copy.state {
-                    interrupted.insert(HandoffKey(app: copy.app, incarnation: copy.incarnation))
-                }
-            }
-        }
+        noteInterrupted(found)
         noteSetAside(found)
+    }
+
+    /// Durable, for a migrator that dies after a boot must not take what the boot ended for what ended by itself.
+    private mutating func noteInterrupted(_ found: [Copy]) {
+        func ended(_ copy: Copy) -> Bool { if case .ended = copy.state { true } else { false } }
+        let keys = Set(found.filter(ended).map { HandoffKey(app: $0.app, incarnation: $0.incarnation) })
+        let known = journal.isAfterBoot ? keys : Set(journal.interrupted).intersection(keys)
+        journal.isAfterBoot = false
+        journal.interrupted = known.sorted()
     }
 
     private mutating func noteSetAside(_ found: [Copy]) {
@@ -72,7 +74,8 @@ extension MigratorMachine {
             retries[app] = nil
         } else {
             let delay = retries[app].map { min($0.delay * 2, Wait.lastRetry) } ?? Wait.firstRetry
-            retries[app] = Retry(at: min(now + delay, latestRetry(app)), delay: delay)
+            retries[app] = Retry(
+                at: min(now + delay, latestRetry(app)), delay: delay, isOfStop: running.operation.isStop)
             delays[app] = reason
         }
     }
@@ -90,8 +93,8 @@ extension MigratorMachine {
             if case .done = outcome, let index = journal.outgoing.firstIndex(where: { $0.isRemoved(with: copies) }) {
                 return close(index, .done)
             }
-            concludeUpkeep(app, outcome)
-        case .restart, .freeze, .thaw, .setAside: concludeUpkeep(app, outcome)
+            concludeUpkeep(app, running, outcome)
+        case .restart, .freeze, .thaw, .setAside: concludeUpkeep(app, running, outcome)
         case .prepare(let entry, _, _), .checkpoint(let entry), .ship(let entry, _, _), .askRestore(let entry, _),
             .resume(let entry, _):
             guard let index = journal.outgoing.firstIndex(where: { $0.key == entry.key }) else { return }
@@ -106,10 +109,11 @@ extension MigratorMachine {
     }
 
     /// What keeps the device as it should be is tried again, later each time.
-    private mutating func concludeUpkeep(_ app: String, _ outcome: OperationOutcome) {
+    private mutating func concludeUpkeep(_ app: String, _ running: RunningOperation, _ outcome: OperationOutcome) {
         guard case .refused(let reason) = outcome else { return }
         delays[app] = reason
-        retries[app] = Retry(at: now + Wait.lastRetry, delay: Wait.lastRetry)
+        retries[app] = Retry(
+            at: now + Wait.lastRetry, delay: Wait.lastRetry, isOfStop: running.operation.isStop)
     }
 
     mutating func scheduleWake() {
@@ -118,6 +122,7 @@ extension MigratorMachine {
         moments += restarts.values.map(\.at)
         moments += journal.incoming.filter { $0.phase != .refused }.map(\.freezeAt)
         moments += journal.outgoing.filter { $0.phase.isBusy }.map(\.askUntil)
+        if let end = touchEnd { moments.append(end) }
         if !observation.isUnderWay { moments.append(observation.next) }
         guard let next = moments.filter({ $0 > now }).min() else { return }
         guard next != wakeAt else { return }

@@ -16,7 +16,10 @@ extension MigratorMachine {
         let standing = standing(entry.key, placed, here: placement.here)
         switch (entry.phase, standing) {
         case (.restored, .confirmed):
-            if let own = copy(entry), own.state == .frozen { return perform(entry.key.app, .thaw(own)) }
+            if let own = copy(entry), own.state == .frozen {
+                if mayRun(own.isolated) { perform(entry.key.app, .thaw(own)) }
+                return
+            }
             close(incoming: index, .done)
         case (_, .void):
             if !entry.isDiscarded { return perform(entry.key.app, .discard(entry.key)) }
@@ -29,7 +32,7 @@ extension MigratorMachine {
             if now >= entry.freezeAt { refuse(incoming: index, "the source did not deliver in time") }
         case (.restoring, .pending):
             if now >= entry.freezeAt { return refuse(incoming: index, "the restore was not done in time") }
-            perform(entry.key.app, .restore(entry))
+            if mayRun(placed?.specification.isolated ?? .run) { perform(entry.key.app, .restore(entry)) }
         case (.restored, .pending):
             if let placed { attend(index, placed) }
         case (.refused, .pending):
@@ -49,7 +52,7 @@ extension MigratorMachine {
             return refuse(incoming: index, "the restored copy vanished before the site had confirmed the move")
         }
         switch own.state {
-        case .running where now >= entry.freezeAt: perform(entry.key.app, .freeze(own))
+        case .running where now >= entry.freezeAt || mustFreeze(own): perform(entry.key.app, .freeze(own))
         case .running, .frozen: post(entry.key, .running, "", shipment: entry.measures.shipment)
         case .ended(0) where !isRestarted(own, placed.specification, 0):
             post(entry.key, .completed, "")
@@ -69,16 +72,6 @@ extension MigratorMachine {
     private mutating func enter(incoming index: Int, _ phase: Incoming.Phase) {
         journal.incoming[index].measures.endPhase(journal.incoming[index].phase.rawValue, now)
         journal.incoming[index].phase = phase
-    }
-
-    /// As long as planner is silent after a start, only the journal speaks.
-    mutating func freezeUnconfirmed() {
-        for entry in journal.incoming where entry.phase == .restoring || entry.phase == .restored {
-            let isFree = busy[entry.key.app] == nil && (retries[entry.key.app]?.at ?? 0) <= now
-            if isFree, now >= entry.freezeAt, let own = copy(entry), own.state == .running {
-                perform(entry.key.app, .freeze(own))
-            }
-        }
     }
 
     private mutating func close(incoming index: Int, _ outcome: MoveRecord.Outcome) {

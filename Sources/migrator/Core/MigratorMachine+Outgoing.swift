@@ -13,6 +13,7 @@ extension MigratorMachine {
     }
 
     mutating func startMove(_ placed: PlacedApp, _ order: MoveOrder, _ own: Copy?, _ placement: Placement) {
+        guard isInTouch else { return keepAlive(own, placed, placement) }
         let app = placed.specification.name
         let key = HandoffKey(app: app, incarnation: order.incarnation)
         guard let learned = journal.learned.first(where: { $0.key == key }) else { return }
@@ -57,7 +58,7 @@ extension MigratorMachine {
             case .pending: if pursue(index, placement) { return }
             }
             if journal.outgoing[index].phase == .removing { return removeMoved(index) }
-            if journal.outgoing[index].phase == .resuming { resume(index) }
+            if journal.outgoing[index].phase == .resuming { resume(index, own, placed) }
         case .refused:
             guard decision == .pending, let placed else { return close(index, .refused) }
             post(entry.key, .refused, entry.reason)
@@ -70,6 +71,9 @@ extension MigratorMachine {
     private mutating func prepare(_ index: Int, _ decision: Decision, _ own: Copy?, _ placement: Placement) {
         let entry = journal.outgoing[index]
         guard decision == .pending else { return close(index, .abandoned) }
+        if let own, mustFreeze(own) {
+            return refuse(index, "the source lost touch with the site before the app was frozen")
+        }
         guard own?.state == .running else { return refuse(index, "the app ended before it was moved") }
         guard now < entry.askUntil else {
             return refuse(index, "the target was not ready in time: \(delays[entry.app] ?? "no answer")")
@@ -113,8 +117,11 @@ extension MigratorMachine {
         return journal.outgoing[index].wasAsked
     }
 
-    private mutating func resume(_ index: Int) {
+    /// An app that must not run out of touch waits as its checkpoint.
+    private mutating func resume(_ index: Int, _ own: Copy?, _ placed: PlacedApp?) {
         let entry = journal.outgoing[index]
+        if let own, mustFreeze(own) { return perform(entry.app, .freeze(own)) }
+        guard mayRun(placed?.specification.isolated ?? .run) else { return }
         perform(entry.app, .resume(entry, fromCheckpoint: entry.attempts < Self.resumeAttempts))
     }
 

@@ -11,6 +11,11 @@ extension MigratorMachine {
             return perform(app, .setAside(other, ended: true))
         }
         let own = live.first
+        if let own, mustFreeze(own) { return perform(app, .freeze(own)) }
+        if let own, own.state == .frozen, own.isolated == .freeze {
+            if isInTouch { perform(app, .thaw(own)) }
+            return
+        }
         if let move = placed.move, move.to != placement.here { return startMove(placed, move, own, placement) }
         switch own?.state {
         case nil, .created: startAnew(placed, placement)
@@ -27,6 +32,7 @@ extension MigratorMachine {
         if let failure = journal.failures.first(where: { $0.app == app && $0.incarnation == placed.incarnation }) {
             return post(placed, .failed, failure.reason)
         }
+        guard mayStart(placed) else { return }
         if makeWay(app) { return }
         perform(app, .start(placed, peers: placement.nodes.filter { $0.id != placement.here }))
     }
@@ -63,20 +69,20 @@ extension MigratorMachine {
         switch specification.restart {
         case .always, .unlessStopped: true
         case .onFailure where status != 0: true
-        case .onFailure, .never: interrupted.contains(HandoffKey(app: own.app, incarnation: own.incarnation))
+        case .onFailure, .never: journal.interrupted.contains(HandoffKey(app: own.app, incarnation: own.incarnation))
         }
     }
 
-    /// One second after the first end, twice as long after each further one, a minute at most.
+    /// One second after the first end, twice as long after each further one, half a minute at most.
     private mutating func restart(_ own: Copy) {
         var plan = restarts[own.app] ?? Restart(at: now + Wait.firstRestart, delay: Wait.firstRestart)
         if let last = plan.lastStart {
             let delay = now - last >= Wait.settled ? Wait.firstRestart : min(plan.delay * 2, Wait.lastRestart)
             plan = Restart(at: now + delay, delay: delay)
         }
-        if plan.at <= now {
+        if plan.at <= now, mayRun(own.isolated) {
             plan.lastStart = now
-            interrupted.remove(HandoffKey(app: own.app, incarnation: own.incarnation))
+            journal.interrupted.removeAll { $0 == HandoffKey(app: own.app, incarnation: own.incarnation) }
             perform(own.app, .restart(own))
         }
         restarts[own.app] = plan
@@ -86,7 +92,8 @@ extension MigratorMachine {
     mutating func keepAlive(_ own: Copy?, _ placed: PlacedApp, _ placement: Placement) {
         guard let own, own.state != .created else { return startAnew(placed, placement) }
         switch own.state {
-        case .frozen: perform(own.app, .thaw(own))
+        case .frozen: if mayRun(own.isolated) { perform(own.app, .thaw(own)) }
+        case .running where mustFreeze(own): perform(own.app, .freeze(own))
         case .ended(let status) where isRestarted(own, placed.specification, status): restart(own)
         case .created, .running, .ended: break
         }

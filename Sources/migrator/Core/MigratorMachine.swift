@@ -36,8 +36,7 @@ public struct MigratorMachine: StateMachine {
     var endedSince: [HandoffKey: Int64] = [:]
     /// Since when an app has copies here and no place in the site.
     var goneSince: [String: Int64] = [:]
-    /// Apps that a reboot ended, not they themselves: started again whatever their restart policy says.
-    var interrupted: Set<HandoffKey> = []
+    var touch = Touch()
     var boot = ""
     var now: Int64 = 0
     var wallTime: Int64 = 0
@@ -57,10 +56,10 @@ public struct MigratorMachine: StateMachine {
         let before = journal
         take(event.kind)
         if let placement, copies != nil {
-            for app in concernedApps(placement) { reconcile(app, placement) }
+            reconcileAll(placement)
             answerOffers(placement)
         } else if copies != nil {
-            freezeUnconfirmed()
+            freezeWithoutPlacement()
         }
         observeIfDue()
         scheduleWake()
@@ -73,6 +72,7 @@ public struct MigratorMachine: StateMachine {
         switch kind {
         case .started(let boot): start(boot)
         case .placement(let placement): take(placement)
+        case .committed(let commit): touch.take(commit, seen: placement?.height)
         case .observed(let number, let found): take(observation: number, found)
         case .engineChanged: observation.isDue = true
         case .finished(let id, let outcome, let found): finish(id, outcome, found)
@@ -86,6 +86,7 @@ public struct MigratorMachine: StateMachine {
     /// engine's: what it ran may have been ended with it.
     private mutating func start(_ boot: String) {
         self.boot = boot
+        touch.startedAt = now
         observation.isDue = true
         guard journal.boot != boot else { return }
         let isFirst = journal.boot.isEmpty
@@ -100,7 +101,7 @@ public struct MigratorMachine: StateMachine {
             journal.incoming[index].freezeAt = now
             journal.incoming[index].measures.phaseSince = now
         }
-        if !isFirst { observation.isAfterBoot = true }
+        if !isFirst { journal.isAfterBoot = true }
     }
 
     private mutating func take(_ new: Placement) {
@@ -111,6 +112,7 @@ public struct MigratorMachine: StateMachine {
         staleHeight = nil
         journal.height = new.height
         placement = new
+        touch.see(new.height)
         let moves = new.apps.compactMap { app in
             app.move.map { order in
                 LearnedMove(
@@ -134,12 +136,28 @@ public struct MigratorMachine: StateMachine {
         return names.sorted()
     }
 
-    private mutating func reconcile(_ app: String, _ placement: Placement) {
-        let placed = placement.apps.first { $0.specification.name == app }
+    /// Freezes come first: what may run elsewhere stops before anything starts, thaws or moves here.
+    private mutating func reconcileAll(_ placement: Placement) {
+        let apps = Dictionary(
+            placement.apps.map { ($0.specification.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let names = concernedApps(placement)
+        let urgent = names.filter { mustStop($0, apps[$0], placement.here) }
+        for app in urgent {
+            reconcile(app, apps[app], placement)
+            // A handoff that ends on the way there has not frozen it yet.
+            if busy[app] == nil, mustStop(app, apps[app], placement.here) { reconcile(app, apps[app], placement) }
+        }
+        let isHeld = urgent.contains { busy[$0]?.operation.isBrief ?? false }
+        let first = Set(urgent)
+        for app in names where !first.contains(app) {
+            if isHeld { cancelIfPointless(app, apps[app]) } else { reconcile(app, apps[app], placement) }
+        }
+    }
+
+    private mutating func reconcile(_ app: String, _ placed: PlacedApp?, _ placement: Placement) {
         if placed != nil { goneSince[app] = nil }
         cancelIfPointless(app, placed)
-        guard busy[app] == nil, !unknown.contains(app) else { return }
-        if let retry = retries[app], retry.at > now { return }
+        guard busy[app] == nil, !unknown.contains(app), !mustWait(app, placed, placement.here) else { return }
         if let index = journal.outgoing.firstIndex(where: { $0.app == app }) {
             reconcileOutgoing(index, placed, placement)
         } else if let index = journal.incoming.firstIndex(where: { $0.key.app == app }) {
@@ -152,6 +170,12 @@ public struct MigratorMachine: StateMachine {
         if busy[app] == nil { removeAged(app) }
     }
 
+    /// Whether the app is to be tried again later. Something else that failed does not keep a copy from being stopped.
+    private func mustWait(_ app: String, _ placed: PlacedApp?, _ here: NodeID) -> Bool {
+        guard let retry = retries[app], retry.at > now else { return false }
+        return retry.isOfStop || !mustStop(app, placed, here)
+    }
+
     /// The app's containers that were not set aside.
     func liveCopies(_ app: String) -> [Copy] { (copies?[app] ?? []).filter { !$0.isSetAside } }
 
@@ -160,7 +184,9 @@ public struct MigratorMachine: StateMachine {
         guard let here = placement?.here, let operation = busy[app]?.operation else { return }
         let isPointless =
             switch operation {
-            case .start(let wanted, _): placed?.node != here || placed?.incarnation != wanted.incarnation
+            case .start(let wanted, _):
+                placed?.node != here || placed?.incarnation != wanted.incarnation || !mayGoOnStarting(wanted)
+            case .prepare(let entry, _, _) where liveCopies(entry.app).contains(where: mustFreeze): true
             case .prepare(let entry, _, _), .ship(let entry, _, _), .askRestore(let entry, _):
                 decision(entry, placed, here: here) != .pending
             default: false
@@ -197,11 +223,13 @@ enum Wait {
     static let gone: Int64 = 3_000
     /// Between two looks at the engine when nothing happens.
     static let observation: Int64 = 10_000
+    /// After a start, for word from planner that this device is in touch with the site.
+    static let touch: Int64 = 4_000
     static let setAside: Int64 = 24 * 3_600 * 1_000
     static let firstRetry: Int64 = 200
     static let lastRetry: Int64 = 5_000
     static let firstRestart: Int64 = 1_000
-    static let lastRestart: Int64 = 60_000
+    static let lastRestart: Int64 = 30_000
     /// An app that ran so long is started again at once when it ends.
     static let settled: Int64 = 10_000
     /// An end that is to be told to the chain: a device that is being switched off ends its apps, too.
@@ -212,6 +240,8 @@ enum Wait {
 struct Retry: Sendable {
     var at: Int64
     var delay: Int64
+    /// Whether it is a freeze that failed.
+    var isOfStop = false
 }
 
 /// How an app that ends is started again.
@@ -245,8 +275,6 @@ struct Observation: Sendable {
     var number: UInt64 = 0
     var isUnderWay = false
     var isDue = false
-    /// The engine is seen for the first time since the device was switched on.
-    var isAfterBoot = false
     /// The step in which the look under way began.
     var begun: UInt64 = 0
     var next: Int64 = 0

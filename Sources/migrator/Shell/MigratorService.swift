@@ -241,6 +241,9 @@ extension MigratorService {
                     send(.placement(placement))
                 }
             },
+            ServiceTask("following the chain's blocks") { [self] in
+                try await feed.followCommits { [self] in send(.committed($0)) }
+            },
             ServiceTask("watching Docker") { [self] in try await watchEngine() },
         ]
     }

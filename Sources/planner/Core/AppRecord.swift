@@ -80,7 +80,7 @@ private final class KeptSpecification: Sendable, Equatable {
 
     init(_ value: AppSpecification) {
         self.value = value
-        hash = Digest(of: value.encoded, domain: "poise/specification/1")
+        hash = Digest(of: value.encoded, domain: "poise/specification/2")
     }
 
     static func == (a: KeptSpecification, b: KeptSpecification) -> Bool { a === b || a.hash == b.hash }
@@ -98,10 +98,12 @@ public struct AppRecord: ByteCodable, Equatable {
     /// What its specification says of moving and of nodes that may run it.
     let movesLive: Bool
     let mayRunAnywhere: Bool
+    let keepsVolumes: Bool
     /// The node wished for the first placement; nil once it has been placed, or if there was no wish.
     public var on: NodeID?
     public var phase: AppPhase
-    /// The node that holds it, the source while it moves; nil while pending. Completed and failed apps keep the last.
+    /// The node that holds it, the source while it moves. Completed and failed apps keep the last. A pending app has none, unless
+    /// it waits for the node that has its volumes, on which it may go on meanwhile.
     public var node: NodeID?
     /// Number of its newest placement that holds; 0 before the first. A move's own number is in ``move``.
     public var incarnation: UInt64
@@ -122,12 +124,17 @@ public struct AppRecord: ByteCodable, Equatable {
     public var exclusions: [Exclusion]
     /// Nodes at which it could not be started since it last ran, in ascending order.
     public var failedOn: [NodeID]
+    /// The node that has its volumes, where alone it is placed again; nil before it has run, and for one that keeps none.
+    public var home: NodeID?
+    /// Block time at which its holder last reported it in its incarnation, or at which it began to run there, milliseconds.
+    public var seenAt: Int64
 
     public init(specification: AppSpecification, on: NodeID?, since: Int64) {
         kept = KeptSpecification(specification)
         name = specification.name
         movesLive = specification.move == .live
         mayRunAnywhere = Feasibility.isFree(specification)
+        keepsVolumes = specification.keepsVolumes
         self.on = on
         self.since = since
         phase = .pending
@@ -141,6 +148,17 @@ public struct AppRecord: ByteCodable, Equatable {
         measured = 0
         exclusions = []
         failedOn = []
+        home = nil
+        seenAt = 0
+    }
+
+    /// Whether it is out of the queue until the absent node that has its volumes reports again.
+    public var isWaiting: Bool { phase == .pending && node != nil }
+
+    /// Whether a copy that a report shows is the app. Of several copies the one of the highest incarnation is, and of that one the
+    /// chain's assignee's: every incarnation is given to one node only, so any other copy is superseded, or not confirmed yet.
+    func isHeld(by node: NodeID, as incarnation: UInt64) -> Bool {
+        (phase == .placed || phase == .running) && self.node == node && self.incarnation == incarnation
     }
 
     /// Whether `node` must not be asked at block time `time`.
@@ -174,6 +192,8 @@ public struct AppRecord: ByteCodable, Equatable {
         writer.integer(measured)
         writer.list(exclusions)
         writer.list(failedOn)
+        writer.optional(home)
+        writer.integer(seenAt)
     }
 
     public init(from reader: inout ByteReader) throws {
@@ -181,6 +201,7 @@ public struct AppRecord: ByteCodable, Equatable {
         name = kept.value.name
         movesLive = kept.value.move == .live
         mayRunAnywhere = Feasibility.isFree(kept.value)
+        keepsVolumes = kept.value.keepsVolumes
         on = try reader.optional()
         let raw = try reader.text("an app's phase", limit: 16)
         guard let phase = AppPhase(rawValue: raw) else {
@@ -198,5 +219,7 @@ public struct AppRecord: ByteCodable, Equatable {
         measured = try reader.integer()
         exclusions = try reader.list("an app's exclusions", limit: Genesis.memberLimit)
         failedOn = try reader.list("the nodes an app failed on", limit: Genesis.memberLimit)
+        home = try reader.optional()
+        seenAt = try reader.integer()
     }
 }

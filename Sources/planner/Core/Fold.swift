@@ -6,6 +6,9 @@ struct Fold {
     private(set) var state: SiteState
     private let height: UInt64
     private let time: Int64
+    /// How long each node whose report this block holds had been silent before, in milliseconds. Nodes that have more apps than a
+    /// report has room for are not in it: what such a report lacks says nothing.
+    private var silences: [NodeID: Int64] = [:]
 
     init(_ parent: SiteState, height: UInt64, time: Int64) {
         state = parent
@@ -31,21 +34,34 @@ struct Fold {
             throw Refusal(.replayedMessage, "report \(sequence) of \(sender.short), whose newest is \(last)")
         }
         let base = Resources(report.load) { state.apps[$0] != nil }
+        if report.load.apps.count < LoadMatrix.appLimit { silences[sender] = time - record.seenAt }
+        if record.absent { resumeApps(of: sender) }
         record.take(report, base: base, sequence: sequence, at: time)
         state.nodes[sender] = record
         for score in report.load.apps {
-            guard var app = state.apps[score.app], app.node == sender, app.phase == .running || app.phase == .placed,
-                app.incarnation == score.incarnation, score.score.cpu != nil
-            else { continue }
-            let demand = Resources(score.score, of: report.load.capacity)
-            app.demand = demand
-            app.steadyDemand = app.steadyDemand?.approaching(demand) ?? demand
-            app.measured = app.incarnation
+            guard var app = state.apps[score.app], app.isHeld(by: sender, as: score.incarnation) else { continue }
+            app.seenAt = time
+            if score.score.cpu != nil {
+                let demand = Resources(score.score, of: report.load.capacity)
+                app.demand = demand
+                app.steadyDemand = app.steadyDemand?.approaching(demand) ?? demand
+                app.measured = app.incarnation
+            }
             state.apps[score.app] = app
         }
     }
 
-    /// Ends what time has ended: moves past their deadline, exclusions, the presence of the silent, the drains of the leaving.
+    /// Apps that waited for this node alone: nobody else may have them, so they go on in the incarnation they had.
+    private mutating func resumeApps(of node: NodeID) {
+        for name in state.apps.names {
+            guard var app = state.apps[name], app.isWaiting, app.node == node else { continue }
+            app.resume(at: time)
+            state.apps[name] = app
+        }
+    }
+
+    /// Ends what time has ended: moves past their deadline, exclusions, the presence of the silent and of apps that their nodes
+    /// no longer report, the drains of the leaving.
     mutating func finish() -> SiteState {
         for member in state.members {
             guard var record = state.nodes[member.id] else { continue }
@@ -61,14 +77,26 @@ struct Fold {
                 app.stay("the move to \(state.name(of: move.to)) took too long", at: time)
                 app.exclude(move.to, until: time + SiteState.exclusionTime)
             }
-            if app.phase == .placed || app.phase == .running, let node = app.node, state.nodes[node]?.absent != false {
-                app.requeue("\(state.name(of: node)) is silent", at: time)
-                state.queue.append(name)
-            }
+            if app.phase == .placed || app.phase == .running, let node = app.node { look(for: &app, on: node) }
+            if app.phase == .pending, !app.isWaiting, state.apps[name]?.phase != .pending { state.queue.append(name) }
             if app != state.apps[name] { state.apps[name] = app }
         }
         state.settleMembership(at: time)
         return state
+    }
+
+    /// Takes an app off its node if that is absent, or has lacked the app in its reports for too long.
+    private func look(for app: inout AppRecord, on node: NodeID) {
+        guard state.nodes[node]?.absent == false else {
+            if app.home == node { return app.wait(for: state.name(of: node), at: time) }
+            return app.requeue("\(state.name(of: node)) is silent", at: time)
+        }
+        guard app.phase == .running, let silence = silences[node], app.seenAt < time else { return }
+        // What happened in a silence isn't known: the node may have been switched off and be starting its apps.
+        if silence > SiteState.missingSilence { app.seenAt = time }
+        if time - app.seenAt >= SiteState.missingAfter {
+            app.requeue("\(state.name(of: node)) no longer reports it", at: time)
+        }
     }
 }
 

@@ -160,7 +160,9 @@ extension SiteState {
             if app.on == node { app.on = nil }
             app.exclusions.removeAll { $0.node == node }
             app.failedOn.removeAll { $0 == node }
-            if app.phase.isPlaced, app.node == node {
+            // Its volumes go with it: who wanted to wait for them would wait for ever.
+            if app.home == node { app.home = nil }
+            if app.phase.isPlaced || app.isWaiting, app.node == node {
                 app.requeue(why, at: time)
                 queue.append(name)
             } else if app.move?.to == node {
@@ -180,6 +182,7 @@ extension SiteState {
         for name in apps.names {
             guard var app = apps[name], app.node == node, app.move == nil, app.phase.isPlaced else { continue }
             guard app.phase == .placed || !app.movesLive else { continue }
+            if app.home == node { app.home = nil }
             app.requeue("\(self.name(of: node)) leaves", at: time)
             queue.append(name)
             apps[name] = app

@@ -7,6 +7,7 @@ extension AppRecord {
         move = nil
         movedAt = time
         since = time
+        seenAt = time
         reason = why
     }
 
@@ -17,6 +18,21 @@ extension AppRecord {
         move = nil
         since = time
         reason = why
+    }
+
+    /// Keeps the app for the silent node that has its volumes. It is in nobody's queue.
+    mutating func wait(for name: String, at time: Int64) {
+        phase = .pending
+        since = time
+        reason = "waits for \(name), which has its volumes"
+    }
+
+    /// Ends the wait: the app is where it was, as it was.
+    mutating func resume(at time: Int64) {
+        phase = .running
+        since = time
+        seenAt = time
+        reason = ""
     }
 
     /// The move's target holds it from now on.
@@ -33,6 +49,8 @@ extension AppRecord {
         failedOn = []
         reason = ""
         since = time
+        seenAt = time
+        if keepsVolumes { home = node }
     }
 
     fileprivate mutating func end(_ phase: AppPhase, _ why: String, at time: Int64) {
@@ -168,10 +186,15 @@ extension SiteState {
     }
 
     /// A fresh placement that could not be started goes to the queue's end, or, after every present node that may run it, nowhere.
+    /// Where its volumes are it is tried again and again: nobody else has them.
     private func fail(_ app: inout AppRecord, at node: NodeID, _ why: String, _ time: Int64) {
+        guard app.home != node else {
+            app.exclude(node, until: time + Self.exclusionTime)
+            return app.requeue(why, at: time)
+        }
         if !app.failedOn.contains(node) { app.failedOn = (app.failedOn + [node]).sorted() }
         app.exclude(node, until: time + Self.exclusionTime)
-        let candidates = candidates(for: app.specification)
+        let candidates = candidates(for: app)
         if !candidates.isEmpty, candidates.allSatisfy({ app.failedOn.contains($0) }) {
             app.end(.failed, why, at: time)
         } else {

@@ -272,8 +272,12 @@ extension PlannerMachine {
             count(refusal)
             requests.refused(entry.message, refusal).map { effects.append($0) }
         }
+        if let sequence = after.nodes[here]?.reportSequence {
+            touch.committed(sequence, absentAfter: after.parameters.absentAfter)
+        }
         sendHead()
         announce()
+        tellCommit()
         openHeight()
     }
 }

@@ -36,6 +36,8 @@ public enum PlannerEffect: Sendable {
     case blame(leader: NodeID, term: UInt64, height: UInt64)
     /// The placement after a committed block, when it differs from the one before.
     case placement(Placement)
+    /// A block was committed here; after the start once, with the newest stored one.
+    case committed(Commit)
     /// The answer to a local client; nil is success.
     case answer(RequestID, Problem?)
     /// Add one to the counter of this reason.

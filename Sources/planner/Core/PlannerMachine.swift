@@ -74,6 +74,7 @@ public struct PlannerMachine: StateMachine {
     /// When the head was committed here, monotonic milliseconds; nil if that was before the start.
     var committedAt: Int64?
     var clock = BlockClock()
+    var touch = Touch()
     var random: SplitMix64
     /// Why this planner has stopped for good: a quorum decided what it finds invalid. Nil while all is well.
     public internal(set) var halted: String?
@@ -186,6 +187,7 @@ public struct PlannerMachine: StateMachine {
         openHeight()
         sendHead()
         announce()
+        tellCommit()
     }
 
     mutating func sendHead() {
@@ -196,6 +198,11 @@ public struct PlannerMachine: StateMachine {
                 SiteHead(
                     genesis: state.genesis, site: state.site, height: state.height, membersSince: state.membersSince,
                     seed: state.seed, epochSeed: state.epochSeed, members: voters)))
+    }
+
+    /// After the placement of the same block, so that whoever reads this knows which placement it must have seen.
+    mutating func tellCommit() {
+        effects.append(.committed(Commit(height: height, placement: lastPlacement?.height, until: touch.until)))
     }
 
     private mutating func follow(_ leadership: Leadership) {

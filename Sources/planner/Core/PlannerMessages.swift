@@ -32,6 +32,9 @@ extension PlannerMachine {
                 return
             }
             pool.take(report: message, at: now)
+            if message.sender == here {
+                touch.reported(message.sequence, age: wallTime &- report.load.timestamp, at: now)
+            }
         } else if configuration.invitation == nil {
             founding.saw(report, of: message.sender, at: now)
             found()

@@ -5,11 +5,13 @@ public struct AppStatus: Codable, Hashable, Sendable {
     public var name: String
     public var image: String
     public var phase: AppPhase
-    /// The node that holds it, the source while it moves.
+    /// The node that holds it, the source while it moves, or for whose return it waits.
     public var node: String?
     /// Where it moves to.
     public var target: String?
     public var incarnation: UInt64
+    /// What becomes of it on a device that is out of touch with the site.
+    public var isolated: IsolationPolicy
     /// Thousandths of a core by its newest score.
     public var cpuMillicores: Int64?
     public var reason: String
@@ -25,6 +27,8 @@ public struct NodeStatus: Codable, Hashable, Sendable {
     public var absent: Bool
     /// Whether its apps move away because it is about to leave.
     public var leaving: Bool
+    /// Whether its planner has been heard within the last five seconds; true of this node.
+    public var heard: Bool
     /// Effective load and total in thousandths of a core, and the former in ppm of the latter; nil unless present.
     public var loadMillicores: Int64?
     public var capacityMillicores: Int64?
@@ -145,7 +149,7 @@ extension Order.Act {
 extension SiteState {
     /// Why an app stands as it does: what the chain remembers, and of a pending one that it has nowhere to go.
     fileprivate func reason(of app: AppRecord) -> String {
-        guard app.phase == .pending, let why = whyNowhere(app.specification) else { return app.reason }
+        guard app.phase == .pending, let why = whyNowhere(app) else { return app.reason }
         return app.reason.isEmpty ? why : "\(app.reason); \(why)"
     }
 }
@@ -187,7 +191,8 @@ extension PlannerMachine {
             AppStatus(
                 name: app.specification.name, image: app.specification.image, phase: app.phase,
                 node: app.node.flatMap { names[$0] }, target: app.move.flatMap { names[$0.to] },
-                incarnation: app.incarnation, cpuMillicores: app.demand?.cpu, reason: state.reason(of: app))
+                incarnation: app.incarnation, isolated: app.specification.isolated, cpuMillicores: app.demand?.cpu,
+                reason: state.reason(of: app))
         }
     }
 
@@ -195,6 +200,7 @@ extension PlannerMachine {
     public var nodeStatuses: [NodeStatus] {
         guard let state else { return [] }
         let load = EffectiveLoad(state)
+        let heard = Set([here] + peers.fresh(at: now).keys)
         var apps: [NodeID: [String]] = [:]
         for app in state.apps.values where app.phase.isPlaced {
             for node in [app.node, app.move?.to] {
@@ -206,7 +212,8 @@ extension PlannerMachine {
             return NodeStatus(
                 id: member.id, name: member.name, present: row != nil,
                 absent: state.nodes[member.id]?.absent ?? false,
-                leaving: state.nodes[member.id]?.drainsUntil != nil, loadMillicores: row?.load,
+                leaving: state.nodes[member.id]?.drainsUntil != nil, heard: heard.contains(member.id),
+                loadMillicores: row?.load,
                 capacityMillicores: row?.capacity, score: row?.score,
                 bandwidth: state.nodes[member.id]?.measuredBandwidth, apps: (apps[member.id] ?? []).sorted())
         }

@@ -7,6 +7,11 @@ public struct SiteState: Sendable, Equatable {
     public static let appLimit = 10_000
     /// Milliseconds of block time for which a node that refused an app is not asked again.
     public static let exclusionTime: Int64 = 60_000
+    /// Milliseconds of block time after which a running app that its node's reports lack is placed anew. A container that keeps
+    /// ending is started again at least twice as often.
+    public static let missingAfter: Int64 = 60_000
+    /// Milliseconds of a node's silence after which this time begins anew.
+    static let missingSilence: Int64 = 10_000
     /// Blocks in an epoch, for which members take turns in one order.
     public static let epoch: UInt64 = 100
 
@@ -100,7 +105,7 @@ public struct SiteState: Sendable, Equatable {
                 PlacedNode(
                     id: member.id, name: member.name, migratorAddress: nodes[member.id]?.report?.migratorAddress)
             },
-            apps: apps.values.filter(\.phase.isPlaced).sorted { $0.name < $1.name }
+            apps: apps.values.filter { $0.phase.isPlaced || $0.isWaiting }.sorted { $0.name < $1.name }
                 .compactMap { app in
                     guard let node = app.node else { return nil }
                     let order = app.move.map {

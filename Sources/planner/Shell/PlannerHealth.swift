@@ -4,8 +4,9 @@ import PlannerCore
 
 /// The checks of `GET /health`. A planner that waits for others warns; only one that can't do its work fails.
 struct PlannerHealth: Sendable {
-    /// Milliseconds without a block before the site is called silent: a leader that fails costs some seconds.
-    private static let patience: Int64 = 10_000
+    /// Milliseconds without a block before the site is called silent: a leader that fails costs some seconds, and who is missing
+    /// shows after five.
+    private static let patience: Int64 = 8_000
     /// Bytes left on the chain's disk below which it warns.
     private static let scarce = 64 << 20
 
@@ -64,7 +65,9 @@ struct PlannerHealth: Sendable {
         let silence = service.sinceCommit
         guard silence > max(Self.patience, 5 * state.parameters.blockInterval) else { return HealthCheck(.pass) }
         return HealthCheck(
-            .warn, "no block for \(silence / 1_000) s. \(agreement?.standstill ?? "Agreement has not begun")")
+            .warn,
+            "no block for \(silence / 1_000) s. \(agreement?.standstill ?? "Agreement has not begun"). Until one comes nothing is "
+                + "placed or moved, and apps stay where they are; then work resumes by itself")
     }
 
     private func membership(_ state: SiteState) -> HealthCheck {

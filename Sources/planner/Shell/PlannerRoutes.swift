@@ -19,8 +19,11 @@ struct PlannerRoutes {
         router.get("placement") { _, context in
             Response.ndjson(service.placements.feed(), context: context)
         }
+        router.get("commits") { _, context in
+            Response.ndjson(service.commits.feed(), context: context)
+        }
         router.get("placement/latest") { _, _ in
-            guard let placement = service.placements.placement else {
+            guard let placement = service.placements.newest else {
                 throw Problem(503, "no-placement", "no placement is known yet: `planner health` says what is missing")
             }
             return try Response.json(placement)

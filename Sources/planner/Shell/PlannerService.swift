@@ -14,7 +14,9 @@ final class PlannerService: Sendable {
     let chain: ChainReader
     let metrics = PlannerMetrics()
     let requests = PendingRequests()
-    let placements = PlacementBoard()
+    /// Each line is the whole site.
+    let placements = Board<Placement>()
+    let commits = Board<Commit>()
     let gossip: GossipClient
     let consensus: ConsensusClient
     let gossipFeed: GossipFeed
@@ -188,6 +190,7 @@ final class PlannerService: Sendable {
         case .blame(let leader, let term, let height):
             consensus.tell(Blame(leader: leader, term: term, height: height))
         case .placement(let placement): placements.show(placement)
+        case .committed(let commit): commits.show(commit)
         case .answer(let id, let problem): requests.answer(id, problem)
         case .count(let reason): metrics.refused(reason)
         case .log(let level, let text): log.log(level: level.logger, "\(text)")

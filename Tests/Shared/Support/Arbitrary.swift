@@ -69,7 +69,10 @@ struct Arbitrary {
             restart: RestartPolicy.allCases[below(RestartPolicy.allCases.count)],
             cpuMillicores: maybe { 1 + $0.below(64_000) }, memoryBytes: maybe { 1 + $0.below(.max) },
             hostname: maybe { $0.text(60) }, user: maybe { $0.text(60) }, workingDirectory: maybe { $0.text(60) },
-            move: MovePolicy.allCases[below(MovePolicy.allCases.count)], constraints: list(3) { $0.constraint() },
+            move: MovePolicy.allCases[below(MovePolicy.allCases.count)],
+            isolated: IsolationPolicy.allCases[below(IsolationPolicy.allCases.count)],
+            recovery: RecoveryPolicy.allCases[below(RecoveryPolicy.allCases.count)],
+            constraints: list(3) { $0.constraint() },
             devices: list(3) { $0.device() })
     }
 

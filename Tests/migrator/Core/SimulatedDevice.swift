@@ -14,6 +14,8 @@ struct SimulatedCopy {
 /// One device: its engine and disk outlive its migrator.
 struct SimulatedDevice {
     let id: NodeID
+    /// Of apps that are not simply to go on when the device is cut off.
+    var policies: [String: IsolationPolicy] = [:]
     var machine: MigratorMachine?
     /// Tells a migrator's life from the ones before.
     var life = 0
@@ -79,8 +81,9 @@ struct SimulatedDevice {
 
     private mutating func add(_ app: String, _ incarnation: UInt64, _ memory: Memory) {
         let id = "\(app)-\(incarnation)"
+        let policy = policies[app] ?? .run
         copies[id] = SimulatedCopy(
-            copy: Copy(id: id, app: app, incarnation: incarnation, state: .running), memory: memory)
+            copy: Copy(id: id, app: app, incarnation: incarnation, state: .running, isolated: policy), memory: memory)
     }
 
     private mutating func start(_ placed: PlacedApp, _ fresh: () -> Memory) -> OperationOutcome {

@@ -24,7 +24,7 @@ struct SimulatedSite {
         case timer(node: Int, life: Int, at: Int64)
         /// The engine does a thing that a migrator asked for, though that one may be dead by now.
         case engine(node: Int, life: Int, OperationID, Operation)
-        case line(node: Int, Placement)
+        case line(node: Int, Placement, until: Int64)
         case receipt(Receipt, NodeID)
         case ask(source: Int, life: Int, OperationID, Outgoing, from: Int, to: Int)
         case offer(source: Int, life: Int, OperationID, Operation, to: Int)
@@ -51,6 +51,8 @@ struct SimulatedSite {
     /// Apps whose memory may be lost without the migrator's fault.
     var excused: Set<String> = []
     var hasAbsence = false
+    /// Milliseconds for which a block keeps a device in touch.
+    static let touch: Int64 = 4_000
 
     init(seed: UInt64, nodes: Int, apps: Int, faults: Faults) {
         self.faults = faults
@@ -61,7 +63,10 @@ struct SimulatedSite {
         for index in 0..<apps {
             let name = "app\(index)"
             chain.apps[name] = SimulatedChain.App(
-                specification: AppSpecification(name: name, image: "i", restart: .always), node: ids[index % nodes])
+                specification: AppSpecification(
+                    name: name, image: "i", restart: .always, isolated: index % 2 == 0 ? .run : .freeze),
+                node: ids[index % nodes])
+            for node in devices.indices { devices[node].policies[name] = chain.apps[name]?.specification.isolated }
         }
         for node in 0..<nodes { schedule(Int64(node), .start(node: node)) }
         schedule(1_000, .block)
@@ -92,11 +97,12 @@ struct SimulatedSite {
         case .timer(let node, let life, let at):
             if devices[node].life == life, armed[node] == at { step(node, .timer) }
         case .engine(let node, let life, let id, let operation): engine(node, life, id, operation)
-        case .line(let node, let placement):
+        case .line(let node, let placement, let until):
             guard !devices[node].isCutOff, placement.height >= devices[node].shown else { return }
             devices[node].shown = placement.height
             note(node, "sees \(placement.apps.map(\.words).joined(separator: " "))")
             step(node, .placement(placement))
+            step(node, .committed(Commit(height: placement.height, placement: placement.height, until: until)))
         case .receipt(let receipt, let sender): chain.mempool.append((receipt, sender))
         case .ask(let source, let life, let id, let entry, let from, let to): ask(source, life, id, entry, from, to)
         case .offer(let source, let life, let id, let operation, let to): offer(source, life, id, operation, to)
@@ -114,7 +120,9 @@ struct SimulatedSite {
         devices[node].machine = MigratorMachine(journal: devices[node].journal)
         step(node, .started(boot: "boot\(devices[node].boot)"))
         if !devices[node].isCutOff {
-            schedule(delay(10...500), .line(node: node, chain.placement(for: devices[node].id)))
+            schedule(
+                delay(10...500),
+                .line(node: node, chain.placement(for: devices[node].id), until: chain.time + Self.touch))
         }
     }
 
@@ -271,7 +279,9 @@ struct SimulatedSite {
     private mutating func block() {
         chain.commit(now: now)
         for node in devices.indices where !devices[node].isCutOff {
-            schedule(delay(10...900), .line(node: node, chain.placement(for: devices[node].id)))
+            schedule(
+                delay(10...900),
+                .line(node: node, chain.placement(for: devices[node].id), until: chain.time + Self.touch))
         }
         schedule(1_000, .block)
     }
@@ -317,7 +327,7 @@ struct SimulatedSite {
         movesGoOn = false
         for node in devices.indices where devices[node].isCutOff {
             devices[node].isCutOff = false
-            schedule(0, .line(node: node, chain.placement(for: devices[node].id)))
+            schedule(0, .line(node: node, chain.placement(for: devices[node].id), until: chain.time + Self.touch))
         }
     }
 

@@ -166,7 +166,7 @@ import Testing
     @Test(arguments: 0..<6 as Range<UInt64>) func aNodeThatWasAwayGetsTheState(seed: UInt64) {
         var site = Self.site(seed)
         site.cut = [2]
-        site.run(until: 30_000)
+        site.run(until: 60_000)
         site.cut = []
         Self.catchesUp(&site, 2, "seed \(seed)")
     }
@@ -176,7 +176,7 @@ import Testing
         var site = Self.site(seed)
         site.crash(3, for: nil)
         site.nodes[3].disk = SimulatedSite.Disk()
-        site.run(until: 25_000)
+        site.run(until: 60_000)
         // Gossip would refuse what contradicts its votes at the first heights, which are long decided.
         site.nodes[3].signedVotes = [:]
         site.boot(3)
@@ -188,10 +188,10 @@ import Testing
     @Test(arguments: 0..<6 as Range<UInt64>) func crashesWhileCatchingUp(seed: UInt64) {
         var site = Self.site(seed)
         site.cut = [2]
-        site.run(until: 25_000)
+        site.run(until: 60_000)
         site.cut = []
         site.faults = Faults(loss: 100, duplication: 100, delay: 400, crashes: 15)
-        site.run(until: 60_000)
+        site.run(until: 90_000)
         site.faults = Faults()
         Self.catchesUp(&site, 2, "seed \(seed)")
     }
@@ -201,7 +201,7 @@ import Testing
         for seed in 0..<2 as Range<UInt64> {
             var site = Self.site(seed)
             site.cut = [4]
-            site.run(until: 25_000)
+            site.run(until: 60_000)
             site.liars = [0: lie, 1: lie, 2: lie]
             site.cut = []
             Self.catchesUp(&site, 4, "\(lie), seed \(seed)")

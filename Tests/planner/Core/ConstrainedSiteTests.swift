@@ -126,7 +126,7 @@ import Testing
                     #expect(!world.hasRoom(app), "seed \(seed): \(name) waits though there is room")
                 } else {
                     // It places whatever a node can carry, so only those that may run nowhere wait.
-                    let nodes = world.state.candidates(for: app.specification)
+                    let nodes = world.state.candidates(for: app)
                     #expect(nodes.allSatisfy { app.excludes($0, at: world.state.time) }, "seed \(seed): \(name)")
                 }
             }

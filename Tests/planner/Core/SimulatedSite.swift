@@ -264,7 +264,7 @@ struct SimulatedSite {
         case .answer(let id, let problem): nodes[index].answers[id] = .some(problem)
         case .count(let reason): counts[reason, default: 0] += 1
         case .log(.error, let text): violations.append("\(nodes[index].name): \(text)")
-        case .head, .blame, .log: break
+        case .head, .blame, .log, .committed: break
         }
     }
 

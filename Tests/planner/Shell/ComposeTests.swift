@@ -42,7 +42,7 @@ private func web(_ settings: String) -> String {
                   DEBUG: true
                   PRICE: "5$$"
                   EMPTY: ""
-                labels: {team: web, poise.move: never, flag: }
+                labels: {team: web, poise.move: never, poise.isolated: freeze, poise.restart: fresh, flag: }
                 volumes:
                   - data:/var/lib/data
                   - /etc/localtime:/etc/localtime:ro
@@ -90,7 +90,7 @@ private func web(_ settings: String) -> String {
                         PortMapping(published: 8443, target: 443),
                     ], restart: .unlessStopped, cpuMillicores: 250, memoryBytes: 1_610_612_736,
                     hostname: "counter.local",
-                    user: "1000:1000", workingDirectory: "/srv", move: .never),
+                    user: "1000:1000", workingDirectory: "/srv", move: .never, isolated: .freeze, recovery: .fresh),
                 AppSpecification(
                     name: "burner", image: "burner", environment: ["A": "1", "B": "x=y", "C": ""],
                     labels: ["a": "", "b": "c"], restart: .never, cpuMillicores: 500, memoryBytes: 64 << 20),
@@ -137,8 +137,16 @@ private func web(_ settings: String) -> String {
             "label `poise.move` is `sometimes` in service `web` (site.yaml:4): allowed are `live` and `never`"
         ),
         (
+            "labels: {poise.isolated: pause}",
+            "label `poise.isolated` is `pause` in service `web` (site.yaml:4): allowed are `run` and `freeze`"
+        ),
+        (
+            "labels: [poise.restart=always]",
+            "label `poise.restart` is `always` in service `web` (site.yaml:4): allowed are `wait` and `fresh`"
+        ),
+        (
             "labels: [poise.pen=pi1]",
-            "unknown label `poise.pen` in service `web` (site.yaml:4): labels that begin with `poise.` are Poise's own; there are `poise.move` (live or never) and `poise.pin` (a device's name)"
+            "unknown label `poise.pen` in service `web` (site.yaml:4): labels that begin with `poise.` are Poise's own; there are `poise.move` (live or never), `poise.pin` (a device's name), `poise.isolated` (run or freeze) and `poise.restart` (wait or fresh)"
         ),
         (
             "labels: [poise.pin=Attic 1]",

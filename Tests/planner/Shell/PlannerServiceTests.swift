@@ -3,6 +3,7 @@ import Identity
 import Logging
 import PlannerCore
 import Runtime
+import Synchronization
 import Testing
 import Transport
 
@@ -71,7 +72,21 @@ import Transport
         let genesis: GenesisView = try await client.get("/chain/genesis")
         #expect(genesis.genesis.members.map(\.name) == ["pi1"] && genesis.genesis.parameters.blockInterval == 100)
         let nodes: [NodeStatus] = try await client.get("/nodes")
-        #expect(nodes.map(\.apps) == [["counter"]] && nodes[0].present)
+        #expect(nodes.map(\.apps) == [["counter"]] && nodes[0].present && nodes[0].heard)
+
+        // A line for each block, with what this node's reports in them are worth.
+        let told = Mutex<[Commit]>([])
+        let commits = Background {
+            let socket = "\(run.path)/planner.sock"
+            let reader = FeedReader<Commit>("planner", client: HTTPClient(), socket: socket) { _ in "/commits" }
+            try await reader.follow { line in told.withLock { $0.append(line) } }
+        }
+        let lines = try await eventually("four blocks") { told.withLock { $0.count < 4 ? nil : $0 } }
+        await commits.stop()
+        let first = lines[0].height
+        #expect(lines.enumerated().allSatisfy { $1.height == first + UInt64($0) }, "\(lines)")
+        #expect(lines.allSatisfy { $0.placement == placement.height || $0.placement ?? 0 > placement.height })
+        #expect(lines.allSatisfy { $0.until != nil }, "\(lines)")
 
         #expect(try await client.order(.remove(app: "counter")) == 204)
         #expect(try await client.get("/apps", as: [AppStatus].self).isEmpty)

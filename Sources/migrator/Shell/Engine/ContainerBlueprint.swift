@@ -7,6 +7,7 @@ enum ContainerNames {
     static let incarnationLabel = "poise.incarnation"
     static let specificationLabel = "poise.spec"
     static let siteLabel = "poise.site"
+    static let isolatedLabel = "poise.isolated"
     static let asidePrefix = "poise-superseded-"
 
     static func placed(_ app: String) -> String { "poise-app-\(app)" }
@@ -30,8 +31,9 @@ extension DockerBlueprint {
         Labels[ContainerNames.appLabel] = specification.name
         Labels[ContainerNames.incarnationLabel] = "\(incarnation)"
         Labels[ContainerNames.siteLabel] = site
+        Labels[ContainerNames.isolatedLabel] = specification.isolated.rawValue
         Labels[ContainerNames.specificationLabel] =
-            Digest(of: specification.encoded, domain: "poise/specification/1").description
+            Digest(of: specification.encoded, domain: "poise/specification/2").description
         let app = specification.name
         let host = HostSettings(
             NanoCpus: specification.cpuMillicores.map { Int64($0) * 1_000_000 },

@@ -220,6 +220,10 @@ extension Copy {
             state = .ended(status.flatMap { Int($0) } ?? 255)
         }
         let isSetAside = container.Names.contains { $0.hasPrefix("/" + ContainerNames.asidePrefix) }
-        self.init(id: container.Id, app: app, incarnation: incarnation, isSetAside: isSetAside, state: state)
+        // A container that was made before there was this label has none.
+        let isolated = container.Labels[ContainerNames.isolatedLabel].flatMap(IsolationPolicy.init) ?? .run
+        self.init(
+            id: container.Id, app: app, incarnation: incarnation, isSetAside: isSetAside, state: state,
+            isolated: isolated)
     }
 }

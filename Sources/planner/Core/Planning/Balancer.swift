@@ -69,12 +69,12 @@ struct Balancer {
             let app = census.enter(queued: record, state)
             guard census.isPlaceable(app) else { continue }
             let failedOn = record.failedOn.compactMap { census.number(of: $0) }
-            queued.append((app, failedOn, record.on.flatMap { census.number(of: $0) }))
+            queued.append((app, failedOn, (record.home ?? record.on).flatMap { census.number(of: $0) }))
         }
         queued.sort { (census.apps[$1.app].size, $0.app) < (census.apps[$0.app].size, $1.app) }
         for (app, failedOn, wish) in queued where assigned.count < limit {
             if let wish, census.admits(wish, app) {
-                // A wish is an order: it counts even where the app doesn't fit, and levelling doesn't undo it in the same plan.
+                // A wish is an order, and so is where its volumes are: it counts even where the app doesn't fit, and levelling doesn't undo it in the same plan.
                 assign(app, to: wish, isFixed: true)
             } else if let node = site(for: app, except: failedOn) ?? site(for: app, except: []) {
                 assign(app, to: node, isFixed: false)

@@ -59,12 +59,16 @@ struct Census {
         let barred: [Int]
         /// Where ``Census/rules`` says which nodes may run it; nil if all may.
         let rule: Int?
+        /// Of a queued app, the only node that may be given it, as its volumes are there: nil if there is none, -1 if it isn't
+        /// present.
+        let home: Int?
         var node: Int
         /// Its largest demand, ppm of an average device.
         let size: Int64
 
         init(
-            _ name: String, demand: Amounts, memory: Int64, origin: Int?, isFree: Bool, barred: [Int], rule: Int?
+            _ name: String, demand: Amounts, memory: Int64, origin: Int?, isFree: Bool, barred: [Int], rule: Int?,
+            home: Int?
         ) {
             self.name = name
             self.demand = demand
@@ -73,6 +77,7 @@ struct Census {
             self.isFree = isFree
             self.barred = barred
             self.rule = rule
+            self.home = home
             node = origin ?? -1
             size = demand.max()
         }
@@ -201,7 +206,8 @@ struct Census {
             App(
                 app.name, demand: normalised(demand), memory: demand.ram, origin: origin, isFree: isFree,
                 barred: barred,
-                rule: isBound ? rule(for: app.specification, state) : nil))
+                rule: isBound ? rule(for: app.specification, state) : nil,
+                home: origin == nil ? app.home.map { index[$0] ?? -1 } : nil))
     }
 
     private mutating func rule(for app: AppSpecification, _ state: SiteState) -> Int {
@@ -216,13 +222,17 @@ struct Census {
 
     /// Whether a node may get the app: it may run it, has not refused it lately, and can restore what runs elsewhere.
     func admits(_ node: Int, _ app: Int) -> Bool {
+        if let home = apps[app].home, home != node { return false }
         if let rule = apps[app].rule, !rules[rule][node] { return false }
         if let origin = apps[app].origin, nodes[origin].kind != nodes[node].kind { return false }
         return !apps[app].barred.contains(node)
     }
 
     /// Whether any present node may run the app, now or when it is asked again.
-    func isPlaceable(_ app: Int) -> Bool { apps[app].rule.map { rules[$0].contains(true) } ?? true }
+    func isPlaceable(_ app: Int) -> Bool {
+        if let home = apps[app].home { return home >= 0 && apps[app].rule.map { rules[$0][home] } ?? true }
+        return apps[app].rule.map { rules[$0].contains(true) } ?? true
+    }
 
     /// The number of a present node.
     func number(of node: NodeID) -> Int? { index[node] }

@@ -11,10 +11,13 @@ enum Feasibility {
         case constraint(PlacementConstraint, found: String?)
         /// A device that the node doesn't offer.
         case device(String)
+        /// A node, by its name, that has the app's volumes.
+        case volumes(on: String)
 
         /// In words, beginning with "it" or "its".
         var description: String {
             switch self {
+            case .volumes(let name): return "its volumes are on \(name)"
             case .device(let path): return "it doesn't offer \(path)"
             case .constraint(let constraint, let found):
                 // After an equal value that was not wanted there is no more to say.
@@ -84,9 +87,25 @@ extension SiteState {
         return Feasibility.obstacle(to: app, on: name(of: node), facts)
     }
 
+    /// What keeps a member from being given a queued app. A running one may move away from its volumes' node: it takes them along.
+    func placementObstacle(to app: AppRecord, on node: NodeID) -> Feasibility.Obstacle? {
+        if let home = app.home, home != node { return .volumes(on: name(of: home)) }
+        return app.mayRunAnywhere ? nil : obstacle(to: app.specification, on: node)
+    }
+
     /// The members that can be given apps, and of these those that may run `app`.
-    func candidates(for app: AppSpecification) -> [NodeID] {
-        members.map(\.id).filter { nodes[$0]?.isPresent == true && obstacle(to: app, on: $0) == nil }
+    func candidates(for app: AppRecord) -> [NodeID] {
+        members.map(\.id).filter { nodes[$0]?.isPresent == true && placementObstacle(to: app, on: $0) == nil }
+    }
+
+    /// Why nobody is given the queued app, where that is because no present node may run it; nil otherwise.
+    func whyNowhere(_ app: AppRecord) -> String? {
+        guard let home = app.home else { return whyNowhere(app.specification) }
+        guard !app.isWaiting else { return nil }
+        guard nodes[home]?.isPresent == true else { return "waits for \(name(of: home)), which has its volumes" }
+        return obstacle(to: app.specification, on: home).map {
+            "\(name(of: home)), which has its volumes, may not run it: \($0)"
+        }
     }
 
     /// Why nobody runs the app, where that is because no present node may; nil otherwise, and without any present node.

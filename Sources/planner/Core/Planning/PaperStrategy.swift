@@ -33,8 +33,8 @@ public struct PaperStrategy: Strategy {
         var queue: [String] = []
         for name in state.queue {
             if queue.count >= limit { break }
-            if let app = state.apps[name]?.specification, !Feasibility.isFree(app),
-                !load.rows.contains(where: { state.obstacle(to: app, on: $0.node) == nil })
+            if let app = state.apps[name], !app.mayRunAnywhere || app.home != nil,
+                !load.rows.contains(where: { state.placementObstacle(to: app, on: $0.node) == nil })
             {
                 continue
             }
@@ -60,7 +60,7 @@ public struct PaperStrategy: Strategy {
     private func row(for app: AppRecord, _ state: SiteState, _ load: EffectiveLoad, _ order: LoadOrder) -> Int? {
         func allowed(_ row: Int) -> Bool {
             let node = load.rows[row].node
-            return !app.excludes(node, at: state.time) && state.obstacle(to: app.specification, on: node) == nil
+            return !app.excludes(node, at: state.time) && state.placementObstacle(to: app, on: node) == nil
         }
         if let row = app.on.flatMap({ load.row(of: $0) }), allowed(row) { return row }
         return order.ascending.first { allowed($0) && !app.failedOn.contains(load.rows[$0].node) }

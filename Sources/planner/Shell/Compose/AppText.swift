@@ -55,18 +55,27 @@ enum AppLabels {
             app.labels[key] = value
             return
         }
-        if key == "poise.pin" { return try AppPlacement.pin(to: value, &app) }
-        guard key == "poise.move" else {
+        switch key {
+        case "poise.pin": try AppPlacement.pin(to: value, &app)
+        case "poise.move": app.move = try choice(key, value)
+        case "poise.isolated": app.isolated = try choice(key, value)
+        case "poise.restart": app.recovery = try choice(key, value)
+        default:
             throw ValueProblem(
                 "unknown label `\(key.prefix(80))`",
-                "labels that begin with `poise.` are Poise's own; there are `poise.move` (live or never) and `poise.pin` "
-                    + "(a device's name)")
+                "labels that begin with `poise.` are Poise's own; there are `poise.move` (live or never), `poise.pin` "
+                    + "(a device's name), `poise.isolated` (run or freeze) and `poise.restart` (wait or fresh)")
         }
-        guard let move = MovePolicy(rawValue: value) else {
-            let allowed = MovePolicy.allCases.map { "`\($0.rawValue)`" }.joined(separator: " and ")
-            throw ValueProblem("label `poise.move` is `\(value.prefix(80))`", "allowed are \(allowed)")
+    }
+
+    private static func choice<T: RawRepresentable & CaseIterable>(
+        _ key: String, _ value: String
+    ) throws(ValueProblem) -> T where T.RawValue == String {
+        guard let choice = T(rawValue: value) else {
+            let allowed = T.allCases.map { "`\($0.rawValue)`" }.joined(separator: " and ")
+            throw ValueProblem("label `\(key)` is `\(value.prefix(80))`", "allowed are \(allowed)")
         }
-        app.move = move
+        return choice
     }
 }
 

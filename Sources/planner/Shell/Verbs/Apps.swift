@@ -69,8 +69,8 @@ struct Nodes: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the site's devices.",
         discussion: """
-            A device is present while its reports arrive; one that is absent still votes but is given no apps. LOAD is \
-            what it carries and is about to carry, in thousandths of a core; % is that of its own total.
+            A device is present while its reports arrive; one that is absent still votes but is given no apps. HEARD says \
+            whether this device has had word of it within five seconds, so who is missing where the site stands still. LOAD is what it carries and is about to carry, in thousandths of a core; % is that of its own total.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -83,14 +83,14 @@ struct Nodes: AsyncParsableCommand {
             return
         }
         let rows = nodes.sorted { $0.name < $1.name }.map(Self.row)
-        print(Table(["NODE", "ID", "STATE", "LOAD", "OF", "%", "APPS"], rows, rightAligned: [3, 4, 5]).text)
+        print(Table(["NODE", "ID", "STATE", "HEARD", "LOAD", "OF", "%", "APPS"], rows, rightAligned: [4, 5, 6]).text)
     }
     private static func row(_ node: NodeStatus) -> [String] {
         let standing = node.present ? "present" : node.absent ? "absent" : "not heard yet"
         // Tenths of a percent, from ppm.
         let share = node.score.map { "\($0 / 10_000).\($0 / 1_000 % 10)" }
         return [
-            node.name, node.id.short, standing, node.loadMillicores.map { "\($0)m" } ?? "-",
+            node.name, node.id.short, standing, node.heard ? "yes" : "no", node.loadMillicores.map { "\($0)m" } ?? "-",
             node.capacityMillicores.map { "\($0)m" } ?? "-", share ?? "-", node.apps.joined(separator: " "),
         ]
     }

@@ -13,7 +13,9 @@ struct Submit: AsyncParsableCommand {
             environment, labels, volumes, tmpfs, ports, restart, limits of processor and memory, hostname, user, \
             working_dir, deploy.placement.constraints and devices; any other key is an error. The label poise.move says \
             whether an app may be moved while it runs: live (the default) or never; poise.pin names the only device \
-            that may run it.
+            that may run it. On a device that is out of touch with the site an app goes on (poise.isolated=run, the \
+            default) or is frozen until that ends (freeze). An app with named volumes waits for a device that is away \
+            (poise.restart=wait, the default), or is placed anew elsewhere with empty ones (fresh).
 
             The devices must have the image or be able to pull it. Where planner runs in a container, give it the file \
             on standard input: docker exec -i poise-planner planner submit - < apps.yaml
@@ -120,7 +122,8 @@ struct AppOptions: ParsableArguments {
     var publish: [String] = []
     @Option(
         help: ArgumentHelp(
-            "A label (repeatable); poise.move=never keeps it where it is, poise.pin names its device.",
+            "A label (repeatable); poise.move=never keeps it where it is, poise.pin names its device; poise.isolated=freeze and "
+                + "poise.restart=fresh say what happens when that is cut off or away.",
             valueName: "name=value"))
     var label: [String] = []
     @Option(help: ArgumentHelp("A volume or host path and where it is mounted (repeatable).", valueName: "data:/data"))
