@@ -1,5 +1,6 @@
 public import ConsensusCore
 import Contracts
+import Identity
 import PlannerCore
 
 /// A whole site: devices with all five cores each, a network, and what goes wrong. One seed gives one history.
@@ -91,7 +92,9 @@ public final class SimulatedSite {
     }
 
     /// Lets the site live through its faults and says what came of it.
-    public func run() -> Outcome {
+    public func run() -> Outcome { VerificationMemo().during { live() } }
+
+    private func live() -> Outcome {
         for fault in plan.faults {
             note(nil, "plan: at \(fault.at) \(fault.words)")
             time.after(fault.at) { [self] in begin(fault) }

@@ -42,6 +42,11 @@ public struct SigningKey: Sendable {
 extension NodeID {
     /// Whether `signature` is this node's for `bytes`.
     public func verifies(_ signature: Signature, of bytes: [UInt8]) -> Bool {
+        guard let memo = VerificationMemo.current else { return computesAsSigned(signature, bytes) }
+        return memo.verifies(self, signature, bytes) { computesAsSigned(signature, bytes) }
+    }
+
+    private func computesAsSigned(_ signature: Signature, _ bytes: [UInt8]) -> Bool {
         Sodium.prepare()
         return crypto_sign_verify_detached(signature.bytes, bytes, UInt64(bytes.count), self.bytes) == 0
     }
