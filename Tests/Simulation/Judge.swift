@@ -10,6 +10,7 @@ final class Judge {
     private(set) var violations: [String] = []
     private var winners: [UInt64: NodeID] = [:]
     private var blocks: [UInt64: Digest] = [:]
+    private var ballots: [Ballot: Digest?] = [:]
     private var committers: [NodeID: UInt64] = [:]
     /// The chain as the judge computes it itself.
     private(set) var chain: Chain?
@@ -30,13 +31,20 @@ final class Judge {
         site.note(nil, "VIOLATION: \(text)")
     }
 
+    /// What a service finds wrong. A liar's may think so rightly, and others rightly of a liar.
+    func complain(_ device: SimulatedDevice, _ text: String) {
+        let isAboutLiar = site.devices.contains { $0.liar != nil && text.contains("\($0.name) has another block") }
+        guard device.liar == nil, !isAboutLiar else { return site.note(device, text) }
+        accuse("\(device.name): \(text)")
+    }
+
     var terms: Int { winners.count }
 
     // MARK: - The chain
 
     /// At most one leader a term, and none without what shows it.
     func led(_ leadership: Leadership, says device: SimulatedDevice, at head: SiteHead) {
-        guard let leader = leadership.leader else { return }
+        guard device.liar == nil, let leader = leadership.leader else { return }
         if let flaw = site.engine.flaw(of: leadership, at: head, .real) {
             accuse("\(device.name) acknowledges \(site.name(leader)) in term \(leadership.term), but \(flaw)")
         }
@@ -48,6 +56,7 @@ final class Judge {
 
     /// One block a height, and each one follows from the one before.
     func committed(_ block: CommittedBlock, by device: SimulatedDevice) {
+        guard device.liar == nil else { return }
         let last = committers[device.id, default: 0]
         if block.height != last + 1 { accuse("\(device.name) commits block \(block.height) after \(last)") }
         committers[device.id] = block.height
@@ -64,6 +73,39 @@ final class Judge {
         } catch {
             accuse("\(device.name) committed what can't be recomputed: \(error)")
         }
+    }
+
+    /// No honest device signs two votes of one step, or two proposals of one round.
+    func signed(_ request: SigningRequest, by device: SimulatedDevice) {
+        guard device.liar == nil else { return }
+        let bytes = request.bytes.bytes
+        let ballot: Ballot
+        let block: Digest?
+        if request.purpose == .vote, let vote = try? Vote(encoded: bytes) {
+            ballot = Ballot(
+                device: device.number, slot: Slot(height: vote.height, round: vote.round), step: vote.step)
+            block = vote.block
+        } else if request.purpose == .proposal, let proposal = try? Proposal(encoded: bytes) {
+            ballot = Ballot(
+                device: device.number, slot: Slot(height: proposal.height, round: proposal.round), step: nil)
+            block = proposal.block
+        } else {
+            return
+        }
+        if let known = ballots[ballot], known != block {
+            let act = ballot.step.map { "\($0)s" } ?? "proposes"
+            accuse(
+                "\(device.name) \(act) \(known?.short ?? "nothing") and \(block?.short ?? "nothing") in "
+                    + ballot.slot.words)
+        }
+        ballots[ballot] = .some(block)
+    }
+
+    private struct Ballot: Hashable {
+        var device: Int
+        var slot: Slot
+        /// nil: a proposal.
+        var step: VoteStep?
     }
 
     private func follow(_ before: SiteState, _ after: SiteState, _ device: SimulatedDevice) {
@@ -130,15 +172,15 @@ final class Judge {
 
     /// What is not yet as it must be once no more goes wrong: everybody at one head, blocks coming, every app running
     /// exactly once where the chain has it.
-    func unrest(since height: UInt64, _ workload: Workload) -> [String] {
+    func unrest(_ workload: Workload) -> [String] {
         var unrest: [String] = []
-        let states = site.devices.map(\.planner.state)
+        let devices = site.devices.filter { $0.liar == nil }
+        let states = devices.map(\.planner.state)
         let heights = states.map { $0?.height ?? 0 }
         guard let newest = heights.max(), let state = states.first(where: { $0?.height == newest }) ?? nil else {
             return ["there is no chain"]
         }
-        if newest < height + 3 { unrest.append("only \(newest - height) blocks since the last fault") }
-        for (device, height) in zip(site.devices, heights) where height + 1 < newest {
+        for (device, height) in zip(devices, heights) where height + 1 < newest {
             unrest.append("\(device.name) is at block \(height) of \(newest)")
         }
         for name in workload.names { unrest += self.unrest(of: name, state, workload) }
@@ -166,8 +208,21 @@ final class Judge {
         case .running:
             let isRight = running.count == 1 && running[0].0.id == app.node && running[0].1 == app.incarnation
             return isRight ? [] : ["\(name) should be \(site.words(app)) and runs on: \(places)"]
+        case .pending where !fits(app, state): return []
         case .pending, .placed, .moving, .completed, .failed:
             return ["\(name) is \(site.words(app)), runs on: \(places)"]
+        }
+    }
+
+    /// Whether there is a device with room for the app, as far as honest ones go and by what apps really need. A liar may
+    /// claim to be full.
+    private func fits(_ app: AppRecord, _ state: SiteState) -> Bool {
+        func demand(_ app: AppRecord) -> Int { app.specification.cpuMillicores ?? 0 }
+        return site.devices.contains { device in
+            guard device.liar == nil else { return false }
+            let load = state.apps.ascending.filter { $0.phase.isPlaced && ($0.node == device.id || $0.move?.to == device.id) }
+            // Measured loads differ a little from what an app is made to need.
+            return load.reduce(0) { $0 + demand($1) } + demand(app) <= device.engine.millicores * 9 / 10
         }
     }
 }

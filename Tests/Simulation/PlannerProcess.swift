@@ -41,6 +41,8 @@ final class PlannerProcess: SimulatedProcess {
     private static let unreachable = Problem(503, "unreachable", "planner is down")
 
     var state: SiteState? { machine?.state }
+    /// In which round its agreement is.
+    var round: UInt32? { machine?.agreementStatus?.round }
 
     private func identify() {
         guard device.gossip.isUp else { return later(250) { [self] in identify() } }
@@ -50,9 +52,9 @@ final class PlannerProcess: SimulatedProcess {
         do {
             machine = try PlannerMachine(
                 configuration, genesis: device.disk.genesis, chain: try storedChain(), agreement: device.disk.agreement,
-                seed: time.seed())
+                seed: time.seed(), deviation: device.liar == nil ? site.mutant?.deviation ?? [] : [])
         } catch {
-            return site.judge.accuse("\(device.name): planner can't read what it stored: \(error)")
+            return site.judge.complain(device, "planner can't read what it stored: \(error)")
         }
         step(.started)
         if device.gossip.isUp { follow(device.gossip) }
@@ -126,17 +128,20 @@ final class PlannerProcess: SimulatedProcess {
         perform(machine?.step(event) ?? []) { effect in
             switch effect {
             case .persistGenesis(let bytes): device.disk.genesis = bytes
-            case .persistAgreement(let bytes): device.disk.agreement = bytes
+            case .persistAgreement(let bytes): if site.mutant != .volatileVotes { device.disk.agreement = bytes }
             case .commit(let block):
                 device.disk.blocks.append(block)
                 device.disk.agreement = nil
                 site.judge.committed(stored(block), by: device)
             case .sign(let tag, let request): sign(tag, request)
             case .draw(let height, let request): draw(height, request)
-            case .publish(let publication): publish { publication }
+            case .publish(let publication):
+                if device.liar?.takes(publication) != true { publish { publication } }
             case .sendCommitted(let height, let node):
                 publish { [device] in
-                    CommittedBlocks.publication(of: device.disk.blocks.filter { $0.height >= height }, to: node)
+                    let blocks = device.disk.blocks.filter { $0.height >= height }
+                    let publication = CommittedBlocks.publication(of: blocks, to: node)
+                    return publication.flatMap { device.liar?.takes($0) == true ? nil : $0 }
                 }
             case .setTimer(let timer, let delay): arm(timer, after: delay) { [self] in step(.timer(timer)) }
             case .cancelTimer(let timer): disarm(timer)
@@ -147,7 +152,7 @@ final class PlannerProcess: SimulatedProcess {
             case .answer(let id, let problem):
                 if let waiter = waiting.removeValue(forKey: id.number) { time.after(1) { waiter(problem) } }
             case .log(let level, let text):
-                if level == .error { site.judge.accuse("\(device.name): planner: \(text)") }
+                if level == .error { site.judge.complain(device, "planner: \(text)") }
             case .count: break
             }
         }
@@ -177,6 +182,7 @@ final class PlannerProcess: SimulatedProcess {
     private func sign(_ tag: SigningTag, _ request: SigningRequest) {
         signing.add { [self] done in
             device.gossip.request({ .sign($0, request) }) { [self, life] answer in
+                if case .signed = answer { site.judge.signed(request, by: device) }
                 guard self.life == life else { return }
                 switch answer {
                 case .signed(let response): later(0) { [self] in step(.signed(tag, response.signature)) }

@@ -88,6 +88,7 @@ struct Agreement: Sendable {
     let turns: [NodeID]
     let quorum: Quorum
     let timeouts: Timeouts
+    let deviation: Deviation
 
     var round: UInt32 = 0
     var step = Step.waiting
@@ -112,7 +113,7 @@ struct Agreement: Sendable {
 
     init(
         genesis: Digest, height: UInt64, here: NodeID, members: [NodeID], epochSeed: Digest, quorum: Quorum,
-        timeouts: Timeouts, leader: NodeID?
+        timeouts: Timeouts, leader: NodeID?, deviation: Deviation = []
     ) {
         self.genesis = genesis
         self.height = height
@@ -121,6 +122,7 @@ struct Agreement: Sendable {
         turns = Rotation.order(members, seed: epochSeed)
         self.quorum = quorum
         self.timeouts = timeouts
+        self.deviation = deviation
         self.leader = leader
     }
 
@@ -336,7 +338,7 @@ struct Agreement: Sendable {
 }
 
 /// How long to wait in each step: longer in each round, so that some round is long enough for any network.
-struct Timeouts: Sendable {
+package struct Timeouts: Sendable {
     /// No height takes so many rounds.
     static let lastRound: UInt32 = 1 << 30
     private static let limit: Int64 = 30_000
@@ -347,6 +349,8 @@ struct Timeouts: Sendable {
     var voteBase: Int64 = 1_000
     var voteStep: Int64 = 500
 
-    func propose(_ round: UInt32) -> Int64 { min(Self.limit, proposeBase + proposeStep * Int64(round)) }
-    func vote(_ round: UInt32) -> Int64 { min(Self.limit, voteBase + voteStep * Int64(round)) }
+    package init() {}
+
+    package func propose(_ round: UInt32) -> Int64 { min(Self.limit, proposeBase + proposeStep * Int64(round)) }
+    package func vote(_ round: UInt32) -> Int64 { min(Self.limit, voteBase + voteStep * Int64(round)) }
 }

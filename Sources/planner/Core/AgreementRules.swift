@@ -14,6 +14,9 @@ extension Agreement {
         decide() ?? skip() ?? prevote() ?? timePrevotes() ?? lock() ?? precommitNil() ?? timePrecommits()
     }
 
+    /// The paper's 2f + 1.
+    private var enough: Int { quorum.votes - (deviation.contains(.quorumOffByOne) ? 1 : 0) }
+
     /// Voters of this ballot, for this block only where one is given.
     private func count(_ step: VoteStep, _ round: UInt32) -> Int { votes[Ballot(round: round, step: step)]?.count ?? 0 }
 
@@ -27,7 +30,7 @@ extension Agreement {
         for vote in (votes[Ballot(round: round, step: step)] ?? [:]).values {
             if let block = vote.vote.block { tally[block, default: 0] += 1 }
         }
-        return tally.first { $0.value >= quorum.votes }?.key
+        return tally.first { $0.value >= enough }?.key
     }
 
     /// 49-54.
@@ -70,18 +73,25 @@ extension Agreement {
         let validRound = offer.proposal.validRound
         if validRound < 0 {  // 22-27
             if isValid, let doubt = candidate.doubt, proposer != here { counts.append(.count(doubt.reason.rawValue)) }
-            let admitted = counts.isEmpty && (locked == nil || locked?.block == block)
+            let admitted = counts.isEmpty && lockAdmits(block, since: -1)
             return counts + vote(.prevote, admitted ? block : nil)
         }
         // 28-33
-        guard validRound < round, count(.prevote, UInt32(validRound), for: block) >= quorum.votes else { return nil }
-        let admitted = isValid && (locked.map { $0.round <= validRound || $0.block == block } ?? true)
+        guard validRound < round, count(.prevote, UInt32(validRound), for: block) >= enough else { return nil }
+        let admitted = isValid && lockAdmits(block, since: Int64(validRound))
         return counts + vote(.prevote, admitted ? block : nil)
+    }
+
+    /// What 23 and 29 ask of the lock: that there is none, or of this block, or none that is newer than the round since which a
+    /// quorum is known to have prevoted it.
+    private func lockAdmits(_ block: Digest, since validRound: Int64) -> Bool {
+        guard let locked, !deviation.contains(.noLock) else { return true }
+        return locked.block == block || Int64(locked.round) <= validRound
     }
 
     /// 34-35.
     private mutating func timePrevotes() -> [Action]? {
-        guard step == .prevote, !prevoteTimed, count(.prevote, round) >= quorum.votes else { return nil }
+        guard step == .prevote, !prevoteTimed, count(.prevote, round) >= enough else { return nil }
         prevoteTimed = true
         return [.timer(.prevote(height: height, round: round), timeouts.vote(round))]
     }
@@ -100,13 +110,13 @@ extension Agreement {
 
     /// 44-46.
     private mutating func precommitNil() -> [Action]? {
-        guard step == .prevote, count(.prevote, round, for: nil) >= quorum.votes else { return nil }
+        guard step == .prevote, count(.prevote, round, for: nil) >= enough else { return nil }
         return vote(.precommit, nil)
     }
 
     /// 47-48.
     private mutating func timePrecommits() -> [Action]? {
-        guard !precommitTimed, count(.precommit, round) >= quorum.votes else { return nil }
+        guard !precommitTimed, count(.precommit, round) >= enough else { return nil }
         precommitTimed = true
         return [.timer(.precommit(height: height, round: round), timeouts.vote(round))]
     }

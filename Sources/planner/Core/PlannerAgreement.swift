@@ -7,7 +7,8 @@ extension PlannerMachine {
         guard let state else { return }
         var next = Agreement(
             genesis: state.genesis, height: state.height + 1, here: here, members: state.memberIDs,
-            epochSeed: state.epochSeed, quorum: state.quorum, timeouts: timeouts, leader: leader)
+            epochSeed: state.epochSeed, quorum: state.quorum, timeouts: timeouts, leader: leader,
+            deviation: deviation)
         draw = nil
         askForDraw()
         if let record = storedAgreement, record.genesis == next.genesis, record.height == next.height {
@@ -163,7 +164,7 @@ extension PlannerMachine {
     /// valid(v), and what only a fresh proposal must answer to.
     func judge(_ block: Block, _ parent: SiteState) -> Agreement.Candidate {
         do throws(Refusal) {
-            let after = try Validity.check(block, after: parent)
+            let after = try Validity.check(block, after: parent, deviation: deviation)
             return Agreement.Candidate(block: block, verdict: .success(after), doubt: doubt(after, parent))
         } catch {
             return Agreement.Candidate(block: block, verdict: .failure(error), doubt: nil)

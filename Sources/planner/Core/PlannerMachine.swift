@@ -34,6 +34,7 @@ public struct PlannerMachine: StateMachine {
 
     let configuration: PlannerConfiguration
     let timeouts: Timeouts
+    let deviation: Deviation
     var founding: Founding
     /// The chain's state; nil before a genesis is adopted.
     public internal(set) var state: SiteState?
@@ -71,15 +72,17 @@ public struct PlannerMachine: StateMachine {
         _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: [UInt8]?, seed: UInt64
     ) throws(ChainFault) {
         try self.init(
-            configuration, genesis: genesis, chain: chain, agreement: agreement, seed: seed, timeouts: Timeouts())
+            configuration, genesis: genesis, chain: chain, agreement: agreement, seed: seed, timeouts: Timeouts(),
+            deviation: [])
     }
 
-    init(
+    package init(
         _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: [UInt8]?, seed: UInt64,
-        timeouts: Timeouts
+        timeouts: Timeouts = Timeouts(), deviation: Deviation
     ) throws(ChainFault) {
         self.configuration = configuration
         self.timeouts = timeouts
+        self.deviation = deviation
         random = SplitMix64(seed: seed)
         let record: FoundingRecord?
         do {
