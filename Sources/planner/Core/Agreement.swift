@@ -30,6 +30,8 @@ struct Agreement: Sendable {
         case timer(PlannerTimer, Int64)
         /// The round failed; nothing was decided in it.
         case failed(round: UInt32)
+        /// Tell everybody of ``polka``.
+        case showPolka
         case decided(round: UInt32, block: Digest)
         /// A quorum decided a block that this node finds invalid: it must not go on.
         case contradicted(block: Digest, Refusal)
@@ -101,6 +103,8 @@ struct Agreement: Sendable {
     var candidates: [Digest: Candidate] = [:]
     var offers: [UInt32: [NodeID: Offer]] = [:]
     var votes: [Ballot: [NodeID: SignedVote]] = [:]
+    /// Votes for blocks of members whose vote in ``votes`` is another.
+    var doubled: [Ballot: [Digest: [NodeID: SignedVote]]] = [:]
     /// This node's own votes. One that is here is never cast otherwise.
     var cast: [Ballot: CastVote] = [:]
     var draft: Draft?
@@ -156,7 +160,7 @@ struct Agreement: Sendable {
             return [.count("round-too-far-ahead")]
         }
         if let known = votes[ballot]?[vote.voter] {
-            return known.vote == vote.vote ? [] : [.count("double-vote")]
+            return known.vote == vote.vote ? [] : takeSecond(vote)
         }
         votes[ballot, default: [:]][vote.voter] = vote
         // Its own vote from before a crash binds it, even if its record was lost.
@@ -191,7 +195,9 @@ struct Agreement: Sendable {
     }
 
     func knows(_ vote: SignedVote) -> Bool {
-        votes[Ballot(round: vote.vote.round, step: vote.vote.step)]?[vote.voter]?.vote == vote.vote
+        let ballot = Ballot(round: vote.vote.round, step: vote.vote.step)
+        if votes[ballot]?[vote.voter]?.vote == vote.vote { return true }
+        return vote.vote.block.flatMap { doubled[ballot]?[$0]?[vote.voter] } != nil
     }
 
     /// The timers that may be armed.
@@ -329,6 +335,7 @@ struct Agreement: Sendable {
         let held = Set([locked, valid].compactMap { $0?.round })
         offers = offers.filter { $0.key >= first }
         votes = votes.filter { $0.key.round >= first || held.contains($0.key.round) }
+        doubled = doubled.filter { votes[$0.key] != nil }
         cast = cast.filter { $0.key.round >= first }
         var needed = Set([locked, valid].compactMap { $0?.block })
         for offer in offers.values.flatMap(\.values) { needed.insert(offer.proposal.block) }

@@ -11,7 +11,7 @@ extension Agreement {
 
     /// The actions of one rule that fired, or nil if none does.
     private mutating func next() -> [Action]? {
-        decide() ?? skip() ?? prevote() ?? timePrevotes() ?? lock() ?? precommitNil() ?? timePrecommits()
+        decide() ?? skip() ?? prevote() ?? timePrevotes() ?? lock() ?? precommitNil() ?? timePrecommits() ?? learn()
     }
 
     /// The paper's 2f + 1.
@@ -21,15 +21,19 @@ extension Agreement {
     private func count(_ step: VoteStep, _ round: UInt32) -> Int { votes[Ballot(round: round, step: step)]?.count ?? 0 }
 
     private func count(_ step: VoteStep, _ round: UInt32, for block: Digest?) -> Int {
-        votes[Ballot(round: round, step: step)]?.values.lazy.filter { $0.vote.block == block }.count ?? 0
+        let ballot = Ballot(round: round, step: step)
+        if let block { return votes(ballot, for: block).count }
+        return votes[ballot]?.values.lazy.filter { $0.vote.block == nil }.count ?? 0
     }
 
     /// The block that a quorum voted for, if there is one. No two blocks have a quorum of one ballot.
-    private func chosen(_ step: VoteStep, _ round: UInt32) -> Digest? {
+    func chosen(_ step: VoteStep, _ round: UInt32) -> Digest? {
+        let ballot = Ballot(round: round, step: step)
         var tally: [Digest: Int] = [:]
-        for vote in (votes[Ballot(round: round, step: step)] ?? [:]).values {
+        for vote in (votes[ballot] ?? [:]).values {
             if let block = vote.vote.block { tally[block, default: 0] += 1 }
         }
+        for (block, voters) in doubled[ballot] ?? [:] { tally[block, default: 0] += voters.count }
         return tally.first { $0.value >= enough }?.key
     }
 
@@ -118,12 +122,14 @@ extension Agreement {
     private mutating func timePrecommits() -> [Action]? {
         guard !precommitTimed, count(.precommit, round) >= enough else { return nil }
         precommitTimed = true
-        return [.timer(.precommit(height: height, round: round), timeouts.vote(round))]
+        let timer = Action.timer(.precommit(height: height, round: round), timeouts.vote(round))
+        // The round is about to fail. Who leads the next one must know what this node may have locked.
+        return valid?.round == round ? [.showPolka, timer] : [timer]
     }
 
     /// The signatures of a ballot for one block, in ascending order of member.
     func certificate(_ step: VoteStep, _ round: UInt32, _ block: Digest) -> Certificate {
-        let signatures = (votes[Ballot(round: round, step: step)] ?? [:]).values.filter { $0.vote.block == block }
+        let signatures = votes(Ballot(round: round, step: step), for: block)
             .map { MemberSignature(member: $0.voter, signature: $0.signature) }.sorted { $0.member < $1.member }
         return Certificate(height: height, round: round, step: step, block: block, signatures: signatures)
     }

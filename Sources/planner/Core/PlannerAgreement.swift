@@ -50,6 +50,7 @@ extension PlannerMachine {
             persistAgreement()
             sign(tag, bytes)
         case .timer(let timer, let delay): effects.append(.setTimer(timer, afterMilliseconds: delay))
+        case .showPolka: for vote in agreement?.polka ?? [] where vote.voter != here { publish(vote) }
         case .failed(let round): blame(round: round)
         case .decided(let round, let id):
             guard let agreement, let candidate = agreement.candidates[id], case .success(let after) = candidate.verdict
@@ -154,6 +155,7 @@ extension PlannerMachine {
         for (tag, bytes) in agreement.unsigned { sign(tag, bytes) }
         if let proposal = agreement.ownProposal { publish(proposal) }
         for vote in agreement.ownVotes { publish(vote) }
+        if agreement.round > 0 { for vote in agreement.polka where vote.voter != here { publish(vote) } }
     }
 
     private mutating func blame(round: UInt32) {
