@@ -2,8 +2,8 @@
 public enum SiteFaults: Sendable {
     case none
     case mixed
-    /// Devices that don't hear each other, and messages that come late.
-    case splits
+    /// One device after the other is cut off for some seconds.
+    case solitudes
     /// Power cuts.
     case blackouts
     /// Devices that are cut off for longer than their apps wait for them.
@@ -82,24 +82,15 @@ struct FaultPlan {
 
     /// Faults of one sort, as often as can be.
     private static func draw(_ time: Timeline, devices: Int, _ temper: SiteFaults) -> [Fault] {
-        (0..<12).map { index in
-            let at = 4_500 + Int64(index) * 1_200 + time.draw(0...1_000)
+        let interval: Int64 = temper == .absences ? 15_000 : temper == .solitudes ? 5_000 : 1_200
+        return (0..<(temper == .absences ? 2 : temper == .solitudes ? 4 : 8)).map { index in
             let device = Int(time.draw(0...devices - 1))
-            switch temper {
-            case .absences:
-                let groups = (0..<devices).map { $0 == device ? 1 : 0 }
-                return Fault(at: at, duration: time.draw(9_000...14_000), kind: .partition(groups))
-            case .blackouts:
-                return Fault(at: at, duration: time.draw(20...400), kind: .powerCut(device: device))
-            default:
-                let late = SimulatedNetwork.Weather(loss: Int(time.draw(50...350)), duplication: 50, delay: 1...400)
-                let kinds: [Kind] = [
-                    .partition((0..<devices).map { _ in Int(time.draw(0...1)) }),
-                    .deafness(from: device, to: (device + 1 + Int(time.draw(0...devices - 2))) % devices),
-                    .deafness(from: device, to: (device + 1 + Int(time.draw(0...devices - 2))) % devices),
-                    .storm(late),
-                ]
-                return Fault(at: at, duration: time.draw(500...3_500), kind: kinds[Int(time.draw(0...3))])
+            let alone = Kind.partition((0..<devices).map { $0 == device ? 1 : 0 })
+            let at = 4_500 + Int64(index) * interval + time.draw(0...1_000)
+            return switch temper {
+            case .absences: Fault(at: at, duration: time.draw(10_000...13_000), kind: alone)
+            case .blackouts: Fault(at: at, duration: time.draw(20...400), kind: .powerCut(device: device))
+            case .none, .mixed, .solitudes: Fault(at: at, duration: time.draw(3_000...4_500), kind: alone)
             }
         }
     }

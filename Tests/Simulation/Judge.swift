@@ -8,9 +8,11 @@ final class Judge {
     private unowned let site: SimulatedSite
     /// What was seen to be wrong, with its time.
     private(set) var violations: [String] = []
+    /// Whether honest devices hold two blocks of one height.
+    private(set) var isForked = false
     private var winners: [UInt64: NodeID] = [:]
     private var blocks: [UInt64: Digest] = [:]
-    private var ballots: [Ballot: Digest?] = [:]
+    private lazy var ballots = BallotBox(quorum: site.quorum, liars: site.cast.liars.count)
     private var committers: [NodeID: UInt64] = [:]
     /// The chain as the judge computes it itself.
     private(set) var chain: Chain?
@@ -62,7 +64,8 @@ final class Judge {
         committers[device.id] = block.height
         if let known = blocks[block.height] {
             guard known != block.id else { return }
-            return accuse("block \(block.height) is \(known.short) and, says \(device.name), \(block.id.short)")
+            isForked = true
+            return accuse("two blocks of one height: block \(block.height) is \(known.short) and, says \(device.name), \(block.id.short)")
         }
         blocks[block.height] = block.id
         do throws(ChainFault) {
@@ -75,37 +78,10 @@ final class Judge {
         }
     }
 
-    /// No honest device signs two votes of one step, or two proposals of one round.
+    /// What an honest device's key has signed.
     func signed(_ request: SigningRequest, by device: SimulatedDevice) {
         guard device.liar == nil else { return }
-        let bytes = request.bytes.bytes
-        let ballot: Ballot
-        let block: Digest?
-        if request.purpose == .vote, let vote = try? Vote(encoded: bytes) {
-            ballot = Ballot(
-                device: device.number, slot: Slot(height: vote.height, round: vote.round), step: vote.step)
-            block = vote.block
-        } else if request.purpose == .proposal, let proposal = try? Proposal(encoded: bytes) {
-            ballot = Ballot(
-                device: device.number, slot: Slot(height: proposal.height, round: proposal.round), step: nil)
-            block = proposal.block
-        } else {
-            return
-        }
-        if let known = ballots[ballot], known != block {
-            let act = ballot.step.map { "\($0)s" } ?? "proposes"
-            accuse(
-                "\(device.name) \(act) \(known?.short ?? "nothing") and \(block?.short ?? "nothing") in "
-                    + ballot.slot.words)
-        }
-        ballots[ballot] = .some(block)
-    }
-
-    private struct Ballot: Hashable {
-        var device: Int
-        var slot: Slot
-        /// nil: a proposal.
-        var step: VoteStep?
+        for fault in ballots.take(request, by: device.number) { accuse("\(device.name) \(fault)") }
     }
 
     private func follow(_ before: SiteState, _ after: SiteState, _ device: SimulatedDevice) {
@@ -220,9 +196,12 @@ final class Judge {
         func demand(_ app: AppRecord) -> Int { app.specification.cpuMillicores ?? 0 }
         return site.devices.contains { device in
             guard device.liar == nil else { return false }
-            let load = state.apps.ascending.filter { $0.phase.isPlaced && ($0.node == device.id || $0.move?.to == device.id) }
+            let load = state.apps.ascending.reduce(0) { sum, other in
+                let isHere = other.phase.isPlaced && (other.node == device.id || other.move?.to == device.id)
+                return sum + (isHere ? demand(other) : 0)
+            }
             // Measured loads differ a little from what an app is made to need.
-            return load.reduce(0) { $0 + demand($1) } + demand(app) <= device.engine.millicores * 9 / 10
+            return load + demand(app) <= device.engine.millicores * 9 / 10
         }
     }
 }

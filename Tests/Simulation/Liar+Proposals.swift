@@ -17,6 +17,9 @@ extension Liar {
         if does(.grind), !(block.header.draw.output?.bytes[0].isMultiple(of: 2) ?? true) {
             return keep("finds its draw too bad for", slot)
         }
+        if does(.split), message.proposal.validRound >= 0, block.header.height == state.height + 1 {
+            return replace(block, slot, state)
+        }
         guard block.header.builder == device.id, block.header.height == state.height + 1 else { return honestly }
         if does(.wrongPlan), time.chance(perMille: 700) {
             let (wrong, what) = spoiled(block, state)
@@ -59,6 +62,15 @@ extension Liar {
         for device in parts[1] { assignment[device.number] = other.id }
         time.after(time.draw(1...200)) { [self] in conspiracy.assign(slot, assignment) }
         return zip([block, other], parts).map { Saying(payload: offer($0, slot), to: $1) }
+    }
+
+    /// Another block than the one that it has to propose again.
+    private func replace(_ block: Block, _ slot: Slot, _ state: SiteState) -> [Saying] {
+        var draft = block
+        draft.header.draw = device.key.vrf.prove(state.nextDraw.encoded)
+        let other = build(state, like: draft)
+        site.note(device, "LIES: proposes \(other.id.short) in \(slot.words) in the place of \(block.id.short)")
+        return [Saying(payload: offer(other, slot), to: others)]
     }
 
     // MARK: - Blocks

@@ -14,6 +14,20 @@ extension Liar {
         say(again: slot, own.vote.step)
     }
 
+    /// Whether it keeps from signing what its planner wants signed, and says something else. One that signed would decide by it.
+    func keeps(_ request: SigningRequest) -> Bool {
+        guard does(.split), let vote = try? Vote(encoded: request.bytes.bytes), let block = vote.block,
+            vote.step == .precommit
+        else { return false }
+        let slot = Slot(height: vote.height, round: vote.round)
+        if votes[slot]?[.precommit] == nil {
+            site.note(device, "LIES: precommits nothing in \(slot.words), where it has seen a quorum for \(block.short)")
+            votes[slot, default: [:]][.precommit] = [Saying(payload: ballot(vote, nil), to: others)]
+        }
+        say(again: slot, .precommit)
+        return true
+    }
+
     private func say(again slot: Slot, _ step: VoteStep) {
         for saying in votes[slot]?[step] ?? [] { send(.vote, saying.payload, to: saying.to) }
     }
@@ -27,7 +41,9 @@ extension Liar {
             let another: Digest? = heard ?? (vote.block == nil ? noise() : nil)
             let halves = (honest.filter { half($0, slot) }, honest.filter { !half($0, slot) })
             parts = [(vote.block, halves.0), (another, halves.1)]
-            site.note(device, "LIES: \(vote.step)s \(words(vote.block)) to \(halves.0.words), \(words(another)) to the rest")
+            site.note(
+                device,
+                "LIES: \(vote.step)s \(words(vote.block)) to \(halves.0.words), \(words(another)) to the rest")
         }
         if does(.withhold) {
             for index in parts.indices { parts[index].to.removeAll { _ in time.chance(perMille: 600) } }

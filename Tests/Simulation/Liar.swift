@@ -32,6 +32,8 @@ public final class Liar {
         case time
         /// Makes one member at a time lock a block by a vote that nobody else gets to see.
         case jam
+        /// Helps blocks to be locked and none to be decided, and then proposes another one.
+        case split
     }
 
     unowned let device: SimulatedDevice

@@ -133,7 +133,7 @@ final class PlannerProcess: SimulatedProcess {
                 device.disk.blocks.append(block)
                 device.disk.agreement = nil
                 site.judge.committed(stored(block), by: device)
-            case .sign(let tag, let request): sign(tag, request)
+            case .sign(let tag, let request): if device.liar?.keeps(request) != true { sign(tag, request) }
             case .draw(let height, let request): draw(height, request)
             case .publish(let publication):
                 if device.liar?.takes(publication) != true { publish { publication } }

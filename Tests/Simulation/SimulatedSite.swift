@@ -19,6 +19,16 @@ public final class SimulatedSite {
         public var engine: (any Election.Type)?
 
         public init() {}
+
+        /// One liar more than a site of four can bear.
+        public static var forked: Options {
+            var options = Options()
+            options.devices = 4
+            options.liars = 2
+            options.behaviours = [.equivocate]
+            options.faults = .none
+            return options
+        }
     }
 
     public struct Outcome: Sendable {
@@ -31,6 +41,8 @@ public final class SimulatedSite {
         public var requests: Int
         public var devices: Int
         public var liars: Int
+        /// Whether honest devices hold two blocks of one height.
+        public var isForked: Bool
         /// Milliseconds of simulated time from the last fault until the first block after it, and until all was well.
         public var firstBlock: Int64
         public var recovery: Int64
@@ -124,7 +136,7 @@ public final class SimulatedSite {
         return Outcome(
             violations: judge.violations, transcript: transcript, blocks: Int(judge.chain?.state.height ?? 0),
             moves: judge.completedMoves, terms: judge.terms, requests: network.requests, devices: devices.count,
-            liars: cast.liars.count, firstBlock: firstBlock, recovery: recovery)
+            liars: cast.liars.count, isForked: judge.isForked, firstBlock: firstBlock, recovery: recovery)
     }
 
     /// Lets a block be committed in time.
@@ -191,8 +203,13 @@ public final class SimulatedSite {
         device.planner.remove(app) { [self] problem in
             // What isn't there may not be there yet.
             let isGone = judge.known.contains(app) && judge.chain?.state.apps[app] == nil
-            if problem == nil || problem?.status == 404, isGone { return note(device, "has removed \(app)") }
-            time.after(1_000) { [self] in remove(app) }
+            if problem == nil || problem?.status == 404, isGone {
+                note(device, "has removed \(app)")
+                // A submission that was asked for twice, for want of an answer, may bring it back.
+                time.after(3_000) { [self] in if judge.chain?.state.apps[app] != nil { remove(app) } }
+            } else {
+                time.after(1_000) { [self] in remove(app) }
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+import ConsensusCore
 import PlannerCore
 
 extension SimulatedSite {
@@ -41,8 +42,9 @@ extension SimulatedSite {
             switch self {
             case .noLock:
                 options.liars = 1
-                options.behaviours = [.equivocate]
-                options.faults = .splits
+                options.behaviours = [.split]
+                options.engine = RotationElection.self
+                options.faults = .solitudes
             case .planNotRecomputed:
                 options.liars = 1
                 options.behaviours = [.wrongPlan]

@@ -35,7 +35,9 @@ public struct SigningKey: Sendable {
         var signature = [UInt8](repeating: 0, count: Signature.count)
         let status = crypto_sign_detached(&signature, nil, bytes, UInt64(bytes.count), secret)
         precondition(status == 0, "Ed25519 signs any bytes")
-        return Signature(unchecked: signature)
+        let made = Signature(unchecked: signature)
+        VerificationMemo.current?.made(made, by: nodeID, of: bytes)
+        return made
     }
 }
 

@@ -3,8 +3,8 @@ import Contracts
 /// What was found of signatures and draws before, so that a simulated site, which checks each of them in every node, computes
 /// it once.
 ///
-/// Both are pure functions, and nothing gets in here but what they have returned, so a memo changes no answer: key, bytes and
-/// signature are compared in full. Without one, as in the services, nothing is remembered. It is not bounded: give it no
+/// Both are pure functions, and nothing gets in here but what they have returned and what a key has signed itself, so a memo
+/// changes no answer: key, bytes and signature are compared in full. Without one, as in the services, nothing is remembered. It is not bounded: give it no
 /// longer life than a simulation's, and to one task at a time.
 public final class VerificationMemo: @unchecked Sendable {
     /// The memo of whatever runs inside ``TaskLocal/withValue(_:operation:file:line:)``.
@@ -33,6 +33,11 @@ public final class VerificationMemo: @unchecked Sendable {
     /// Runs `body`, in which nothing is verified twice.
     public func during<Result>(_ body: () throws -> Result) rethrows -> Result {
         try Self.$current.withValue(self, operation: body)
+    }
+
+    /// What a key has signed it verifies.
+    func made(_ signature: Signature, by node: NodeID, of bytes: [UInt8]) {
+        signatures[Signed(node: node, signature: signature, bytes: bytes)] = true
     }
 
     func verifies(
