@@ -50,7 +50,9 @@ struct SiteCommand: AsyncParsableCommand {
             options.liars = number
         }
         if let devices {
-            guard (1...30).contains(devices) else { throw ValidationError("--devices is \(devices): allowed are 1 to 30") }
+            guard (1...30).contains(devices) else {
+                throw ValidationError("--devices is \(devices): allowed are 1 to 30")
+            }
             options.devices = devices
         }
         if let behaviours {
@@ -90,7 +92,8 @@ struct SiteCommand: AsyncParsableCommand {
         func sum(_ figure: (SimulatedSite.Outcome) -> Int) -> Int { verdicts.reduce(0) { $0 + figure($1.outcome) } }
         func times(_ figure: (SimulatedSite.Outcome) -> Int64) -> String {
             let sorted = verdicts.map { figure($0.outcome) }.sorted()
-            return "\(sorted[sorted.count / 2]) ms (99 of 100: \(sorted[sorted.count * 99 / 100]), most: \(sorted.last ?? 0))"
+            return
+                "\(sorted[sorted.count / 2]) ms (99 of 100: \(sorted[sorted.count * 99 / 100]), most: \(sorted.last ?? 0))"
         }
         let lying = verdicts.count { $0.outcome.liars > 0 }
         print("\(lying) sites with liars, \(sum(\.blocks)) blocks, \(sum(\.moves)) moves")
@@ -114,7 +117,8 @@ struct SiteCommand: AsyncParsableCommand {
 /// `simulate site-mutants`.
 struct SiteMutantsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "site-mutants", abstract: "Show that the judge of whole sites sees those that were broken on purpose.",
+        commandName: "site-mutants",
+        abstract: "Show that the judge of whole sites sees those that were broken on purpose.",
         discussion: "Fails if a mutant, or a site with one liar more than it can bear, is caught in none of the seeds.")
 
     @OptionGroup var range: SeedRange

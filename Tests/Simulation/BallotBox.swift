@@ -57,7 +57,8 @@ struct BallotBox {
         let isFree = (lock.slot.round..<slot.round).contains { round in
             (prevotes[Slot(height: slot.height, round: round)]?[block] ?? 0) + liars >= quorum
         }
-        return isFree
-            ? [] : ["has precommitted \(lock.block.short) in \(lock.slot.words) and prevotes \(block.short) in \(slot.words)"]
+        if isFree { return [] }
+        let held = "\(lock.block.short) in \(lock.slot.words)"
+        return ["has precommitted \(held) and prevotes \(block.short) in \(slot.words)"]
     }
 }

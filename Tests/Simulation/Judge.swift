@@ -35,7 +35,9 @@ final class Judge {
 
     /// What a service finds wrong. A liar's may think so rightly, and others rightly of a liar.
     func complain(_ device: SimulatedDevice, _ text: String) {
-        let isAboutLiar = site.devices.contains { $0.liar != nil && text.contains("\($0.name) has another block") }
+        let isAboutLiar = site.devices.contains {
+            $0.liar != nil && text.contains("\($0.name) has another block")
+        }
         guard device.liar == nil, !isAboutLiar else { return site.note(device, text) }
         accuse("\(device.name): \(text)")
     }
@@ -65,7 +67,9 @@ final class Judge {
         if let known = blocks[block.height] {
             guard known != block.id else { return }
             isForked = true
-            return accuse("two blocks of one height: block \(block.height) is \(known.short) and, says \(device.name), \(block.id.short)")
+            return accuse(
+                "two blocks of one height: block \(block.height) is \(known.short) and, says \(device.name), \(block.id.short)"
+            )
         }
         blocks[block.height] = block.id
         do throws(ChainFault) {

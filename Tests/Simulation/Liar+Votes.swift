@@ -21,7 +21,7 @@ extension Liar {
         else { return false }
         let slot = Slot(height: vote.height, round: vote.round)
         if votes[slot]?[.precommit] == nil {
-            site.note(device, "LIES: precommits nothing in \(slot.words), where it has seen a quorum for \(block.short)")
+            site.note(device, "LIES: precommits nothing in \(slot.words) in spite of a quorum for \(block.short)")
             votes[slot, default: [:]][.precommit] = [Saying(payload: ballot(vote, nil), to: others)]
         }
         say(again: slot, .precommit)
