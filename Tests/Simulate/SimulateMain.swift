@@ -8,6 +8,7 @@ struct SimulateMain: AsyncParsableCommand {
         abstract: "Try what the sites of Poise are made of on simulated networks, disks and clocks.",
         discussion: "A history is determined by its seed: what failed once fails again.",
         subcommands: [
-            ElectionsCommand.self, SiteCommand.self, MutantsCommand.self, FiguresCommand.self, TranscriptsCommand.self,
+            ElectionsCommand.self, SiteCommand.self, MutantsCommand.self, SiteMutantsCommand.self, FiguresCommand.self,
+            TranscriptsCommand.self,
         ])
 }

@@ -28,7 +28,7 @@ final class ConsensusProcess: SimulatedProcess {
             let election = try site.engine.init(configuration, stored: device.disk.election)
             machine = ConsensusMachine(own: device.id, election: election)
         } catch {
-            return site.judge.accuse("\(device.name): consensus can't read what it stored: \(error)")
+            return site.judge.complain(device, "consensus can't read what it stored: \(error)")
         }
         announce()
         if let early { take(early) }

@@ -1,3 +1,15 @@
+/// Which faults befall a site.
+public enum SiteFaults: Sendable {
+    case none
+    case mixed
+    /// One device after the other is cut off for some seconds.
+    case solitudes
+    /// Power cuts.
+    case blackouts
+    /// Devices that are cut off for longer than their apps wait for them.
+    case absences
+}
+
 /// What goes wrong in a run, and when.
 struct FaultPlan {
     enum Kind {
@@ -11,6 +23,8 @@ struct FaultPlan {
         case storm(SimulatedNetwork.Weather)
         case stall(Service, device: Int)
         case weakness(SimulatedEngine.Weakness, device: Int)
+        /// Whatever a device does takes up to so many milliseconds longer.
+        case slowness(Int, device: Int)
         /// Somebody sets the clock on the wall.
         case wallClock(device: Int, by: Int64)
     }
@@ -27,13 +41,15 @@ struct FaultPlan {
     /// Chance out of 1,000 that something befalls a handoff at the start of one of its steps.
     private(set) var ambushes = 0
 
-    static let none = FaultPlan()
-    private init() {}
-
     /// - Parameter devices: how many there are.
-    init(drawing time: Timeline, devices: Int) {
+    init(drawing time: Timeline, devices: Int, _ temper: SiteFaults = .mixed) {
+        guard temper != .none else { return }
         suddenDeaths = time.chance(perMille: 500) ? Int(time.draw(1...6)) : 0
         ambushes = time.chance(perMille: 600) ? Int(time.draw(50...300)) : 0
+        if temper != .mixed {
+            faults = Self.draw(time, devices: devices, temper)
+            return
+        }
         for _ in 0..<Int(time.draw(3...9)) {
             faults.append(
                 Fault(
@@ -49,17 +65,33 @@ struct FaultPlan {
         switch time.draw(0...99) {
         case ..<35: return .kill(service(), device: device())
         case ..<45: return .powerCut(device: device())
-        case ..<58: return .partition((0..<devices).map { _ in Int(time.draw(0...1)) })
-        case ..<64:
+        case ..<58 where devices > 1: return .partition((0..<devices).map { _ in Int(time.draw(0...1)) })
+        case ..<64 where devices > 1:
             let from = device()
             return .deafness(from: from, to: (from + 1 + Int(time.draw(0...devices - 2))) % devices)
         case ..<74:
             return .storm(.init(loss: Int(time.draw(50...300)), duplication: 100, delay: 1...Int(time.draw(30...700))))
-        case ..<82: return .stall(service(), device: device())
+        case ..<80: return .stall(service(), device: device())
+        case ..<84: return .slowness(Int(time.draw(50...600)), device: device())
         case ..<96:
             let all = SimulatedEngine.Weakness.allCases
             return .weakness(all[Int(time.draw(0...all.count - 1))], device: device())
         default: return .wallClock(device: device(), by: time.draw(-30_000...30_000))
+        }
+    }
+
+    /// Faults of one sort, as often as can be.
+    private static func draw(_ time: Timeline, devices: Int, _ temper: SiteFaults) -> [Fault] {
+        let interval: Int64 = temper == .absences ? 15_000 : temper == .solitudes ? 5_000 : 1_200
+        return (0..<(temper == .absences ? 2 : temper == .solitudes ? 4 : 8)).map { index in
+            let device = Int(time.draw(0...devices - 1))
+            let alone = Kind.partition((0..<devices).map { $0 == device ? 1 : 0 })
+            let at = 4_500 + Int64(index) * interval + time.draw(0...1_000)
+            return switch temper {
+            case .absences: Fault(at: at, duration: time.draw(10_000...13_000), kind: alone)
+            case .blackouts: Fault(at: at, duration: time.draw(20...400), kind: .powerCut(device: device))
+            case .none, .mixed, .solitudes: Fault(at: at, duration: time.draw(3_000...4_500), kind: alone)
+            }
         }
     }
 
@@ -84,6 +116,7 @@ extension FaultPlan.Fault {
         case .stall(let service, let device): "\(service.rawValue) of pi\(device + 1) stands still \(length)"
         case .weakness(let weakness, let device):
             "the engine of pi\(device + 1) fails at \(weakness.rawValue) \(length)"
+        case .slowness(let most, let device): "pi\(device + 1) takes up to \(most) ms longer for everything \(length)"
         case .wallClock(let device, let by): "the clock of pi\(device + 1) is set by \(by) ms"
         }
     }

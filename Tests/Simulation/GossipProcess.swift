@@ -22,7 +22,7 @@ final class GossipProcess: SimulatedProcess {
                 key: device.key, configuration: configuration, sequences: device.disk.sequences,
                 ledger: device.disk.ledger, epoch: time.seed())
         } catch {
-            return site.judge.accuse("\(device.name): gossip can't read what it stored: \(error)")
+            return site.judge.complain(device, "gossip can't read what it stored: \(error)")
         }
         step(.advertise(gossip: device.gossipAddress, migrator: device.migratorAddress))
         step(.started)
@@ -64,7 +64,7 @@ final class GossipProcess: SimulatedProcess {
 
     func take(_ matrix: LoadMatrix, from monitor: MonitorProcess) {
         guard isUp, source == monitor.life else { return }
-        later(1) { [self] in step(.load(matrix)) }
+        later(1) { [self] in step(.load(device.liar?.distorted(matrix) ?? matrix)) }
     }
 
     // MARK: - Effects
@@ -73,7 +73,7 @@ final class GossipProcess: SimulatedProcess {
         perform(machine?.step(GossipEvent(now: device.now, kind)) ?? []) { effect in
             switch effect {
             case .persistSequences(let bytes): device.disk.sequences = bytes
-            case .persistLedger(let bytes): device.disk.ledger = bytes
+            case .persistLedger(let bytes): if site.mutant != .volatileVotes { device.disk.ledger = bytes }
             case .send(let ticket, let batch, let address): send(ticket, batch, address)
             case .ask(let ticket, let question, let address): ask(ticket, question, address)
             case .identify(let address): identify(address)
@@ -81,11 +81,12 @@ final class GossipProcess: SimulatedProcess {
             case .deliver(let line):
                 device.planner.take(line, from: self)
                 device.consensus.take(line, from: self)
+                device.liar?.hear(line.message)
             case .answer(let number, let answer):
                 if let waiter = waiting.removeValue(forKey: number.number) { time.after(1) { waiter(answer) } }
             case .setTimer(let timer, let delay): arm(timer, after: delay) { [self] in step(.timer(timer)) }
             case .log(let level, let text):
-                if level == .error { site.judge.accuse("\(device.name): gossip: \(text)") }
+                if level == .error { site.judge.complain(device, "gossip: \(text)") }
             case .count, .connected, .pooled: break
             }
         }

@@ -8,8 +8,11 @@ final class Judge {
     private unowned let site: SimulatedSite
     /// What was seen to be wrong, with its time.
     private(set) var violations: [String] = []
+    /// Whether honest devices hold two blocks of one height.
+    private(set) var isForked = false
     private var winners: [UInt64: NodeID] = [:]
     private var blocks: [UInt64: Digest] = [:]
+    private lazy var ballots = BallotBox(quorum: site.quorum, liars: site.cast.liars.count)
     private var committers: [NodeID: UInt64] = [:]
     /// The chain as the judge computes it itself.
     private(set) var chain: Chain?
@@ -34,13 +37,22 @@ final class Judge {
         site.note(nil, "VIOLATION: \(text)")
     }
 
+    /// What a service finds wrong. A liar's may think so rightly, and others rightly of a liar.
+    func complain(_ device: SimulatedDevice, _ text: String) {
+        let isAboutLiar = site.devices.contains {
+            $0.liar != nil && text.contains("\($0.name) has another block")
+        }
+        guard device.liar == nil, !isAboutLiar else { return site.note(device, text) }
+        accuse("\(device.name): \(text)")
+    }
+
     var terms: Int { winners.count }
 
     // MARK: - The chain
 
     /// At most one leader a term, and none without what shows it.
     func led(_ leadership: Leadership, says device: SimulatedDevice, at head: SiteHead) {
-        guard let leader = leadership.leader else { return }
+        guard device.liar == nil, let leader = leadership.leader else { return }
         if let flaw = site.engine.flaw(of: leadership, at: head, .real) {
             accuse("\(device.name) acknowledges \(site.name(leader)) in term \(leadership.term), but \(flaw)")
         }
@@ -52,12 +64,16 @@ final class Judge {
 
     /// One block a height, and each one follows from the one before.
     func committed(_ block: CommittedBlock, by device: SimulatedDevice) {
+        guard device.liar == nil else { return }
         let last = committers[device.id, default: 0]
         if block.height != last + 1 { accuse("\(device.name) commits block \(block.height) after \(last)") }
         committers[device.id] = block.height
         if let known = blocks[block.height] {
             guard known != block.id else { return }
-            return accuse("block \(block.height) is \(known.short) and, says \(device.name), \(block.id.short)")
+            isForked = true
+            return accuse(
+                "two blocks of one height: block \(block.height) is \(known.short) and, says \(device.name), \(block.id.short)"
+            )
         }
         blocks[block.height] = block.id
         do throws(ChainFault) {
@@ -85,6 +101,12 @@ final class Judge {
         } catch {
             accuse("\(device.name) takes a state that is not proven: \(error)")
         }
+    }
+
+    /// What an honest device's key has signed.
+    func signed(_ request: SigningRequest, by device: SimulatedDevice) {
+        guard device.liar == nil else { return }
+        for fault in ballots.take(request, by: device.number) { accuse("\(device.name) \(fault)") }
     }
 
     private func follow(_ before: SiteState, _ after: SiteState, _ device: SimulatedDevice) {
@@ -166,15 +188,15 @@ final class Judge {
 
     /// What is not yet as it must be once no more goes wrong: everybody at one head, blocks coming, every app running
     /// exactly once where the chain has it.
-    func unrest(since height: UInt64, _ workload: Workload) -> [String] {
+    func unrest(_ workload: Workload) -> [String] {
         var unrest: [String] = []
-        let states = site.devices.map(\.planner.state)
+        let devices = site.devices.filter { $0.liar == nil }
+        let states = devices.map(\.planner.state)
         let heights = states.map { $0?.height ?? 0 }
         guard let newest = heights.max(), let state = states.first(where: { $0?.height == newest }) ?? nil else {
             return ["there is no chain"]
         }
-        if newest < height + 3 { unrest.append("only \(newest - height) blocks since the last fault") }
-        for (device, height) in zip(site.devices, heights) where height + 1 < newest {
+        for (device, height) in zip(devices, heights) where height + 1 < newest {
             unrest.append("\(device.name) is at block \(height) of \(newest)")
         }
         for name in workload.names { unrest += self.unrest(of: name, state, workload) }
@@ -202,8 +224,24 @@ final class Judge {
         case .running:
             let isRight = running.count == 1 && running[0].0.id == app.node && running[0].1 == app.incarnation
             return isRight ? [] : ["\(name) should be \(site.words(app)) and runs on: \(places)"]
+        case .pending where !fits(app, state): return []
         case .pending, .placed, .moving, .completed, .failed:
             return ["\(name) is \(site.words(app)), runs on: \(places)"]
+        }
+    }
+
+    /// Whether there is a device with room for the app, as far as honest ones go and by what apps really need. A liar may
+    /// claim to be full.
+    private func fits(_ app: AppRecord, _ state: SiteState) -> Bool {
+        func demand(_ app: AppRecord) -> Int { app.specification.cpuMillicores ?? 0 }
+        return site.devices.contains { device in
+            guard device.liar == nil else { return false }
+            let load = state.apps.ascending.reduce(0) { sum, other in
+                let isHere = other.phase.isPlaced && (other.node == device.id || other.move?.to == device.id)
+                return sum + (isHere ? demand(other) : 0)
+            }
+            // Measured loads differ a little from what an app is made to need.
+            return load + demand(app) <= device.engine.millicores * 9 / 10
         }
     }
 }

@@ -14,7 +14,8 @@ final class MigratorProcess: SimulatedProcess {
     }
 
     override func boot() {
-        machine = MigratorMachine(journal: device.disk.journal)
+        machine = MigratorMachine(
+            journal: device.disk.journal, ignoringIncarnations: site.mutant == .incarnationIgnored)
         step(.started(boot: "boot \(device.boots)"))
     }
 

@@ -46,6 +46,8 @@ final class PlannerProcess: SimulatedProcess {
     private static let unreachable = Problem(503, "unreachable", "planner is down")
 
     var state: SiteState? { machine?.state }
+    /// In which round its agreement is.
+    var round: UInt32? { machine?.agreementStatus?.round }
 
     private func identify() {
         guard device.gossip.isUp else { return later(250) { [self] in identify() } }
@@ -56,9 +58,9 @@ final class PlannerProcess: SimulatedProcess {
         do {
             machine = try PlannerMachine(
                 configuration, genesis: device.disk.genesis, chain: try storedChain(), agreement: device.disk.agreement,
-                seed: time.seed())
+                seed: time.seed(), deviation: device.liar == nil ? site.mutant?.deviation ?? [] : [])
         } catch {
-            return site.judge.accuse("\(device.name): planner can't read what it stored: \(error)")
+            return site.judge.complain(device, "planner can't read what it stored: \(error)")
         }
         step(.started)
         if device.gossip.isUp { follow(device.gossip) }
@@ -153,7 +155,9 @@ final class PlannerProcess: SimulatedProcess {
             switch effect {
             case .persistGenesis(let bytes): device.disk.genesis = bytes
             case .persistAgreement(let agreement):
-                device.disk.agreement = agreement.replacing(device.disk.agreement)
+                if site.mutant != .volatileVotes {
+                    device.disk.agreement = agreement.replacing(device.disk.agreement)
+                }
             case .commit(let block):
                 device.disk.blocks.append(block)
                 device.disk.agreement = nil
@@ -167,11 +171,15 @@ final class PlannerProcess: SimulatedProcess {
                 device.disk.blocks = []
                 device.disk.agreement = nil
                 site.judge.adopted(snapshot, by: device)
-            case .sign(let tag, let request): sign(tag, request)
+            case .sign(let tag, let request): if device.liar?.keeps(request) != true { sign(tag, request) }
             case .draw(let height, let request): draw(height, request)
-            case .publish(let publication): publish { publication }
+            case .publish(let publication):
+                if device.liar?.takes(publication) != true { publish { publication } }
             case .sendCommitted(let height, let node):
-                publish { [device] in device.disk.answer(from: height, to: node) }
+                publish { [device] in
+                    let answer = device.disk.answer(from: height, to: node)
+                    return answer.flatMap { device.liar?.takes($0) == true ? nil : $0 }
+                }
             case .sendSnapshot(let digest, let piece, let node):
                 publish { [device] in device.disk.snapshot?.piece(piece, of: digest, to: node) }
             case .setTimer(let timer, let delay): arm(timer, after: delay) { [self] in step(.timer(timer)) }
@@ -186,7 +194,7 @@ final class PlannerProcess: SimulatedProcess {
             case .answer(let id, let problem):
                 if let waiter = waiting.removeValue(forKey: id.number) { time.after(1) { waiter(problem) } }
             case .log(let level, let text):
-                if level == .error { site.judge.accuse("\(device.name): planner: \(text)") }
+                if level == .error { site.judge.complain(device, "planner: \(text)") }
             case .count: break
             }
         }
@@ -216,6 +224,7 @@ final class PlannerProcess: SimulatedProcess {
     private func sign(_ tag: SigningTag, _ request: SigningRequest) {
         signing.add { [self] done in
             device.gossip.request({ .sign($0, request) }) { [self, life] answer in
+                if case .signed = answer { site.judge.signed(request, by: device) }
                 guard self.life == life else { return }
                 switch answer {
                 case .signed(let response): later(0) { [self] in step(.signed(tag, response.signature)) }

@@ -26,6 +26,10 @@ final class SimulatedDevice {
     let engine: SimulatedEngine
     var disk = SimulatedDisk()
     var clock: Clock
+    /// Milliseconds by which whatever is done here takes longer, at most.
+    var slowness = 0
+    /// Set if it lies.
+    fileprivate(set) var liar: Liar?
     private(set) var isOn = false
     private(set) var boots = 0
 
@@ -42,7 +46,12 @@ final class SimulatedDevice {
         guard let key = SigningKey(seed: seed) else { preconditionFailure("a seed has 32 bytes") }
         self.key = key
         clock = Clock(skew: site.time.draw(-1_000...1_000), wallOffset: site.time.draw(-3_000...3_000))
+        if site.time.chance(perMille: 50) { clock.wallOffset = site.time.draw(-400...400) * 86_400_000 }
         engine = SimulatedEngine(time: site.time, millicores: capacity)
+    }
+
+    func lie(_ behaviours: [Liar.Behaviour], with conspiracy: Conspiracy) {
+        liar = Liar(self, behaviours, conspiracy)
     }
 
     private(set) lazy var monitor = MonitorProcess(on: self)

@@ -53,7 +53,8 @@ class SimulatedProcess {
     /// Does something later, if this run of the process lasts that long.
     func later(_ delay: Int64, _ body: @escaping () -> Void) {
         let life = life
-        time.after(delay) { [unowned self] in
+        let hindrance = device.slowness > 0 ? time.draw(0...device.slowness) : 0
+        time.after(delay + hindrance) { [unowned self] in
             guard self.life == life else { return }
             if stalledUntil > time.now { return later(stalledUntil - time.now, body) }
             body()
@@ -74,13 +75,13 @@ class SimulatedProcess {
 
     func disarm(_ key: AnyHashable) { timers[key] = nil }
 
-    /// Performs effects in order. The process may die between any two of them.
+    /// Performs effects in order. The process may die between any two of them, or the whole device lose its power: the write that
+    /// is under way is then lost, and what the step would have done after it isn't done.
     func perform<Effect>(_ effects: [Effect], _ body: (Effect) -> Void) {
         let life = life
         for effect in effects {
             if site.suddenDeaths > 0, time.draw(0...9_999) < site.suddenDeaths {
-                site.note(device, "\(service.rawValue) dies between two effects")
-                device.killAndRestart(service, after: time.draw(50...1_500))
+                site.strike(device, service)
             }
             guard self.life == life else { return }
             body(effect)

@@ -5,25 +5,30 @@ import PlannerCore
 
 /// A whole site: devices with all five cores each, a network, and what goes wrong. One seed gives one history.
 public final class SimulatedSite {
-    /// How a site is broken on purpose, to show that the judge sees it.
-    public enum Mutant: Sendable {
-        /// Engines say that a restore failed, and leave the restored copy running.
-        case lyingEngine
-        /// Engines start a moved program anew instead of restoring it.
-        case amnesiacEngine
-        /// One planner stores another block than was agreed on.
-        case forgedBlock
-    }
-
     public struct Options: Sendable {
-        public var devices = 4
-        public var hasFaults = true
+        /// How many there are; nil: the seed decides, and whether they bear liars.
+        public var devices: Int?
+        /// How many of them lie; nil: the seed decides, and it decides for no more than the site must bear.
+        public var liars: Int?
+        /// How they lie; nil: the seed decides.
+        public var behaviours: [Liar.Behaviour]?
+        public var faults = SiteFaults.mixed
         public var mutant: Mutant?
         public var isTranscribed = false
         /// How its nodes elect; nil: the seed decides.
         public var engine: (any Election.Type)?
 
         public init() {}
+
+        /// One liar more than a site of four can bear.
+        public static var forked: Options {
+            var options = Options()
+            options.devices = 4
+            options.liars = 2
+            options.behaviours = [.equivocate]
+            options.faults = .none
+            return options
+        }
     }
 
     public struct Outcome: Sendable {
@@ -34,12 +39,15 @@ public final class SimulatedSite {
         public var moves: Int
         public var terms: Int
         public var requests: Int
-        /// Milliseconds of simulated time from the last fault until all was well.
+        public var devices: Int
+        public var liars: Int
+        /// Whether honest devices hold two blocks of one height.
+        public var isForked: Bool
+        /// Milliseconds of simulated time from the last fault until the first block after it, and until all was well.
+        public var firstBlock: Int64
         public var recovery: Int64
     }
 
-    /// Milliseconds after the last fault within which all must be well.
-    static let patience: Int64 = 120_000
     /// Milliseconds for which all must then stay as it should be.
     static let calm: Int64 = 2_000
 
@@ -51,8 +59,10 @@ public final class SimulatedSite {
         return key
     }()
     private var orders: UInt64 = 0
-    let parameters = SiteParameters(
-        blockInterval: 1_000, absentAfter: 6_000, moveDeadline: 15_000, declaredDemand: 100)
+    let parameters: SiteParameters
+    let cast: SiteCast
+    let bounds: Bounds
+    let conspiracy = Conspiracy()
     let time: Timeline
     let network: SimulatedNetwork
     private(set) var devices: [SimulatedDevice] = []
@@ -76,12 +86,21 @@ public final class SimulatedSite {
         ]
         engine = options.engine ?? engines[Int(seed % UInt64(engines.count))]
         time = Timeline(seed: seed)
-        network = SimulatedNetwork(time: time, weather: options.hasFaults ? .init() : .init(loss: 0, duplication: 0))
-        plan = options.hasFaults ? FaultPlan(drawing: time, devices: options.devices) : .none
-        workload = Workload(drawing: time, devices: options.devices)
-        for number in 0..<options.devices {
-            devices.append(SimulatedDevice(number: number, site: self, capacity: Int(time.draw(1...2)) * 1_000))
+        cast = SiteCast(drawing: time, options)
+        parameters = SiteParameters(
+            quorum: cast.rule, blockInterval: 1_000, absentAfter: 6_000, moveDeadline: 15_000, declaredDemand: 100)
+        bounds = Bounds(
+            devices: cast.devices, faulty: SiteCast.bearable(devices: cast.devices, rule: cast.rule),
+            blockInterval: parameters.blockInterval, idleInterval: parameters.idleInterval)
+        let isCalm = options.faults == .none
+        network = SimulatedNetwork(time: time, weather: isCalm ? .init(loss: 0, duplication: 0) : .init())
+        plan = FaultPlan(drawing: time, devices: cast.devices, options.faults)
+        let capacities = (0..<cast.devices).map { [time] _ in Int(time.draw(1...2)) * 1_000 }
+        workload = Workload(drawing: time, capacities: capacities)
+        for (number, capacity) in capacities.enumerated() {
+            devices.append(SimulatedDevice(number: number, site: self, capacity: capacity))
         }
+        for number in cast.liars { devices[number].lie(cast.behaviours, with: conspiracy) }
         for device in devices { install(device) }
     }
 
@@ -99,7 +118,14 @@ public final class SimulatedSite {
     }
 
     /// Lets the site live through its faults and says what came of it.
-    public func run() -> Outcome {
+    public func run() -> Outcome { VerificationMemo().during { live() } }
+
+    private func live() -> Outcome {
+        note(
+            nil,
+            "\(cast.devices) devices, \(cast.rule.rawValue) quorum; "
+                + (cast.liars.isEmpty ? "nobody lies" : "\(cast.liars.map { devices[$0] }.words) lies: ")
+                + (cast.liars.isEmpty ? "" : cast.behaviours.map(\.rawValue).joined(separator: ", ")))
         for fault in plan.faults {
             note(nil, "plan: at \(fault.at) \(fault.words)")
             time.after(fault.at) { [self] in begin(fault) }
@@ -112,22 +138,56 @@ public final class SimulatedSite {
         let end = max(time.now, ambushEnd)
         pass(until: end)
         note(nil, "nothing goes wrong any more")
-        let height = UInt64(judge.chain?.state.height ?? 0)
-        var wellSince: Int64?
-        var unrest: [String] = []
-        while judge.violations.isEmpty, time.now < end + Self.patience {
-            pass(until: time.now + 250)
-            unrest = judge.unrest(since: height, workload)
-            wellSince = unrest.isEmpty ? wellSince ?? time.now : nil
-            if let wellSince, time.now - wellSince >= Self.calm { break }
-        }
-        for fault in unrest where judge.violations.isEmpty || wellSince == nil {
-            judge.accuse("\((time.now - end) / 1_000) s after the last fault \(fault)")
-        }
+        let firstBlock = awaitBlock(since: end)
+        let recovery = awaitCalm(since: end)
         return Outcome(
             violations: judge.violations, transcript: transcript, blocks: Int(judge.chain?.state.height ?? 0),
-            moves: judge.completedMoves, terms: judge.terms, requests: network.requests,
-            recovery: (wellSince ?? time.now) - end)
+            moves: judge.completedMoves, terms: judge.terms, requests: network.requests, devices: devices.count,
+            liars: cast.liars.count, isForked: judge.isForked, firstBlock: firstBlock, recovery: recovery)
+    }
+
+    /// Lets a block be committed in time.
+    /// - Returns: milliseconds that it took.
+    private func awaitBlock(since end: Int64) -> Int64 {
+        let height = judge.chain?.state.height ?? 0
+        let round = devices.compactMap { $0.liar == nil ? $0.planner.round : nil }.max() ?? 0
+        let bound = bounds.firstBlock(from: round)
+        while judge.violations.isEmpty, judge.chain?.state.height ?? 0 == height {
+            pass(until: time.now + 50)
+            if time.now - end > bound { judge.accuse("no block \(bound) ms after the last fault, in round \(round)") }
+        }
+        return time.now - end
+    }
+
+    /// Lets the site come to rest in time.
+    /// - Returns: milliseconds that it took.
+    private func awaitCalm(since end: Int64) -> Int64 {
+        let limit = time.now + bounds.allWell
+        var wellSince: Int64?
+        while judge.violations.isEmpty {
+            pass(until: time.now + 250)
+            let unrest = judge.unrest(workload)
+            wellSince = unrest.isEmpty ? wellSince ?? time.now : nil
+            if let wellSince, time.now - wellSince >= Self.calm { break }
+            guard time.now > limit, judge.violations.isEmpty else { continue }
+            for fault in unrest { judge.accuse("\((time.now - end) / 1_000) s after the last fault \(fault)") }
+        }
+        return (wellSince ?? time.now) - end
+    }
+
+    /// Votes that decide.
+    var quorum: Int { Quorum(members: cast.devices, rule: cast.rule).votes }
+
+    /// A process dies in the middle of a step, or the whole device loses its power there.
+    func strike(_ device: SimulatedDevice, _ service: Service) {
+        guard time.chance(perMille: 200) else {
+            note(device, "\(service.rawValue) dies between two effects")
+            return device.killAndRestart(service, after: time.draw(50...1_500))
+        }
+        note(device, "loses its power as \(service.rawValue) writes")
+        judge.excuse(device)
+        device.switchOff()
+        time.after(time.draw(50...1_500)) { device.switchOn() }
     }
 
     private func pass(until end: Int64) {
@@ -141,7 +201,7 @@ public final class SimulatedSite {
         device.planner.submit(submissions) { [self] problem in
             guard let problem else { return note(device, "takes \(submissions.map(\.specification.name))") }
             // An earlier try may have got through without its answer.
-            if problem.status != 409 { time.after(1_000) { [self] in submit(submissions) } }
+            if problem.code != "app-exists" { time.after(1_000) { [self] in submit(submissions) } }
         }
     }
 
@@ -150,8 +210,13 @@ public final class SimulatedSite {
         device.planner.remove(app) { [self] problem in
             // What isn't there may not be there yet.
             let isGone = judge.known.contains(app) && judge.chain?.state.apps[app] == nil
-            if problem == nil || problem?.status == 404, isGone { return note(device, "has removed \(app)") }
-            time.after(1_000) { [self] in remove(app) }
+            if problem == nil || problem?.status == 404, isGone {
+                note(device, "has removed \(app)")
+                // A submission that was asked for twice, for want of an answer, may bring it back.
+                time.after(3_000) { [self] in if judge.chain?.state.apps[app] != nil { remove(app) } }
+            } else {
+                time.after(1_000) { [self] in remove(app) }
+            }
         }
     }
 
@@ -180,6 +245,9 @@ public final class SimulatedSite {
             let engine = devices[number].engine
             engine.weaken(weakness)
             afterwards { engine.strengthen(weakness) }
+        case .slowness(let most, let number):
+            devices[number].slowness = most
+            afterwards { [self] in devices[number].slowness = 0 }
         case .wallClock(let number, let offset): devices[number].clock.wallOffset += offset
         }
     }

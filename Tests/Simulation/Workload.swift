@@ -27,21 +27,17 @@ struct Workload {
 
     var names: [String] { wishes.flatMap(\.submissions).map(\.specification.name).sorted() }
 
-    init(drawing time: Timeline, devices: Int) {
-        func app(_ name: String, labels: [String: String] = [:], restart: RestartPolicy = .always) -> AppSpecification {
-            let volume = VolumeMount(kind: .volume, source: "data", target: "/data")
-            return AppSpecification(
-                name: name, image: "busybox", labels: labels, volumes: time.chance(perMille: 250) ? [volume] : [],
-                restart: restart, cpuMillicores: Int(time.draw(80...320)),
-                isolated: time.chance(perMille: 400) ? .freeze : .run,
-                recovery: time.chance(perMille: 200) ? .fresh : .wait)
+    /// - Parameter capacities: each device's, in thousandths of a core.
+    init(drawing time: Timeline, capacities: [Int]) {
+        if time.chance(perMille: 200) {
+            fill(time, capacities)
+        } else {
+            crowd(time)
         }
-        // All on one device, so that there is something to balance.
-        let crowd = (0..<Int(time.draw(3...6))).map { Submission(specification: app("app\($0)"), on: "pi1") }
-        wishes.append(Wish(at: 1_000, submissions: crowd))
-        wishes.append(Wish(at: time.draw(5_000...16_000), submissions: [Submission(specification: app("late"))]))
         if time.chance(perMille: 300) {
-            let job = app("job", labels: [Self.endsAfter: String(time.draw(2_000...15_000))], restart: .never)
+            let job = Self.app(
+                "job", time, labels: [Self.endsAfter: String(time.draw(2_000...15_000))], restart: .never,
+                Int(time.draw(80...320)))
             wishes.append(Wish(at: 2_000, submissions: [Submission(specification: job)]))
             ending.insert("job")
         }
@@ -49,5 +45,40 @@ struct Workload {
             removed.insert("app0")
             removalAt = time.draw(7_000...17_000)
         }
+    }
+
+    /// All on one device, so that there is something to balance.
+    private mutating func crowd(_ time: Timeline) {
+        let crowd = (0..<Int(time.draw(3...6))).map {
+            Submission(specification: Self.app("app\($0)", time, Int(time.draw(80...320))), on: "pi1")
+        }
+        wishes.append(Wish(at: 1_000, submissions: crowd))
+        let late = Submission(specification: Self.app("late", time, Int(time.draw(80...320))))
+        wishes.append(Wish(at: time.draw(5_000...16_000), submissions: [late]))
+    }
+
+    /// Full devices, as in section 6.2 of the paper: each app needs 5 to 40 % of a device, and they are admitted until the mean
+    /// load would pass 90 %.
+    private mutating func fill(_ time: Timeline, _ capacities: [Int]) {
+        let most = capacities.reduce(0, +) * 9 / 10
+        var load = 0
+        while true {
+            let demand = Int(time.draw(50...400)) * (capacities.min() ?? 1_000) / 1_000
+            guard load + demand <= most else { break }
+            let app = Self.app("app\(wishes.count)", time, demand)
+            wishes.append(Wish(at: 1_000 + time.draw(0...7_000), submissions: [Submission(specification: app)]))
+            load += demand
+        }
+    }
+
+    private static func app(
+        _ name: String, _ time: Timeline, labels: [String: String] = [:], restart: RestartPolicy = .always,
+        _ millicores: Int
+    ) -> AppSpecification {
+        let volume = VolumeMount(kind: .volume, source: "data", target: "/data")
+        return AppSpecification(
+            name: name, image: "busybox", labels: labels, volumes: time.chance(perMille: 250) ? [volume] : [],
+            restart: restart, cpuMillicores: millicores, isolated: time.chance(perMille: 400) ? .freeze : .run,
+            recovery: time.chance(perMille: 200) ? .fresh : .wait)
     }
 }

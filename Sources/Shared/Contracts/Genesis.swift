@@ -58,7 +58,7 @@ public struct SiteParameters: ByteCodable, Codable, Hashable {
     /// Milliseconds of block time for which `balance` leaves an app alone after a move, 0 to 3,600,000.
     public var coolDown: Int64
 
-    /// - Parameter idleInterval: nil for 2,500 or, if that is longer, the block interval.
+    /// - Parameter idleInterval: nil for 3,000 or, if that is longer, the block interval.
     public init(
         strategy: String = "balance", quorum: QuorumRule = .crash, blockInterval: Int64 = 1_000,
         idleInterval: Int64? = nil, absentAfter: Int64 = 5_000, moveDeadline: Int64 = 120_000,
@@ -67,7 +67,7 @@ public struct SiteParameters: ByteCodable, Codable, Hashable {
         self.strategy = strategy
         self.quorum = quorum
         self.blockInterval = blockInterval
-        self.idleInterval = idleInterval ?? max(blockInterval, 2_500)
+        self.idleInterval = idleInterval ?? max(blockInterval, 3_000)
         self.absentAfter = absentAfter
         self.moveDeadline = moveDeadline
         self.declaredDemand = declaredDemand

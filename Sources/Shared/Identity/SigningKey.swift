@@ -38,13 +38,20 @@ public struct SigningKey: Sendable {
         var signature = [UInt8](repeating: 0, count: Signature.count)
         let status = crypto_sign_detached(&signature, nil, bytes, UInt64(bytes.count), secret)
         precondition(status == 0, "Ed25519 signs any bytes")
-        return Signature(unchecked: signature)
+        let made = Signature(unchecked: signature)
+        VerificationMemo.current?.made(made, by: nodeID, of: bytes)
+        return made
     }
 }
 
 extension NodeID {
     /// Whether `signature` is this node's for `bytes`.
     public func verifies(_ signature: Signature, of bytes: [UInt8]) -> Bool {
+        guard let memo = VerificationMemo.current else { return computesAsSigned(signature, bytes) }
+        return memo.verifies(self, signature, bytes) { computesAsSigned(signature, bytes) }
+    }
+
+    private func computesAsSigned(_ signature: Signature, _ bytes: [UInt8]) -> Bool {
         Ed25519.verifies(signature, of: bytes, by: self.bytes)
     }
 }
@@ -52,7 +59,7 @@ extension NodeID {
 extension PublicKey {
     /// Whether `signature` was made with this key's other half for `bytes`.
     public func verifies(_ signature: Signature, of bytes: [UInt8]) -> Bool {
-        Ed25519.verifies(signature, of: bytes, by: self.bytes)
+        NodeID(unchecked: self.bytes).verifies(signature, of: bytes)
     }
 }
 

@@ -46,6 +46,11 @@ extension VRFKey {
     /// The output that `proof` proves to be this key's for `alpha` (5.3); nil if it proves nothing, or the key can't be
     /// trusted to have only one output for each input (5.4.5).
     public func output(of proof: VRFProof, for alpha: [UInt8]) -> VRFOutput? {
+        guard let memo = VerificationMemo.current else { return verified(proof, alpha) }
+        return memo.output(self, proof, alpha) { verified(proof, alpha) }
+    }
+
+    private func verified(_ proof: VRFProof, _ alpha: [UInt8]) -> VRFOutput? {
         Sodium.prepare()
         guard let key = EdwardsPoint(bytes), key.cleared != .identity, let proof = ECVRF.Proof(proof),
             let h = ECVRF.encodeToCurve(self, alpha)

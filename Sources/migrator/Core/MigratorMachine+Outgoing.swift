@@ -125,6 +125,15 @@ extension MigratorMachine {
         perform(entry.app, .resume(entry, fromCheckpoint: entry.attempts < Self.resumeAttempts))
     }
 
+    /// Whether the app came to its end by itself before the checkpoint, and is to stay ended: a job must not run twice.
+    private func hasCompleted(_ entry: Outgoing) -> Bool {
+        let placed = placement?.apps.first { $0.specification.name == entry.app }
+        guard let placed, let own = liveCopies(entry.app).first(where: { $0.id == entry.copy }),
+            own.state == .ended(0)
+        else { return false }
+        return !isRestarted(own, placed.specification, 0)
+    }
+
     /// After so many failures to start from the checkpoint the app is started anew: without its memory, but not never.
     static let resumeAttempts = 3
 
@@ -171,6 +180,9 @@ extension MigratorMachine {
             journal.outgoing[index].measures.frozenAt = now
         case (.checkpoint, .done): enter(index, .shipping)
         case (.checkpoint, .lost(let reason)):
+            // Whether it came to its own end shows its copy, once that is known: then this is asked for again.
+            if unknown.contains(journal.outgoing[index].app) { return }
+            if hasCompleted(journal.outgoing[index]) { return refuse(index, "the app ended before it was moved") }
             journal.outgoing[index].reason = reason
             enter(index, .resuming)
             journal.outgoing[index].attempts = Self.resumeAttempts

@@ -112,6 +112,7 @@ extension MigratorMachine {
             return
         }
         if placed != nil {
+            if ignoresIncarnations { return }
             return perform(app, .setAside(first, ended: isComing))
         }
         // An app whose device was away is out of the placement for a block or two before it gets another one.

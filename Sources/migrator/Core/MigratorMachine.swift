@@ -46,7 +46,15 @@ public struct MigratorMachine: StateMachine {
     var wakeAt: Int64?
     var effects: [MigratorEffect] = []
 
+    /// Leaves older copies running, by which simulations show that their judge notices it. A service doesn't.
+    private(set) var ignoresIncarnations = false
+
     public init(journal: Journal) { self.journal = journal }
+
+    package init(journal: Journal, ignoringIncarnations: Bool) {
+        self.init(journal: journal)
+        ignoresIncarnations = ignoringIncarnations
+    }
 
     public mutating func step(_ event: MigratorEvent) -> [MigratorEffect] {
         now = event.now

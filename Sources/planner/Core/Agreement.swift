@@ -30,6 +30,8 @@ struct Agreement: Sendable {
         case timer(PlannerTimer, Int64)
         /// The round failed; nothing was decided in it.
         case failed(round: UInt32)
+        /// Tell everybody of ``polka``.
+        case showPolka
         case decided(round: UInt32, block: Digest)
         /// A quorum decided a block that this node finds invalid: it must not go on.
         case contradicted(block: Digest, Refusal)
@@ -91,6 +93,7 @@ struct Agreement: Sendable {
     let turns: [NodeID]
     let quorum: Quorum
     let timeouts: Timeouts
+    let deviation: Deviation
 
     var round: UInt32 = 0
     var step = Step.waiting
@@ -107,6 +110,8 @@ struct Agreement: Sendable {
     var ahead: [NodeID: UInt32] = [:]
     /// Members whose double votes were told.
     var convicted: Set<NodeID> = []
+    /// Votes for blocks of members whose vote in ``votes`` is another.
+    var doubled: [Ballot: [Digest: [NodeID: SignedVote]]] = [:]
     /// This node's own votes. One that is here is never cast otherwise.
     var cast: [Ballot: CastVote] = [:]
     var draft: Draft?
@@ -119,7 +124,7 @@ struct Agreement: Sendable {
 
     init(
         genesis: Digest, height: UInt64, here: NodeID, members: [NodeID], epochSeed: Digest, quorum: Quorum,
-        timeouts: Timeouts, leader: NodeID?
+        timeouts: Timeouts, leader: NodeID?, deviation: Deviation = []
     ) {
         self.genesis = genesis
         self.height = height
@@ -128,6 +133,7 @@ struct Agreement: Sendable {
         turns = Rotation.order(members, seed: epochSeed)
         self.quorum = quorum
         self.timeouts = timeouts
+        self.deviation = deviation
         self.leader = leader
     }
 
@@ -168,7 +174,7 @@ struct Agreement: Sendable {
         if let known = votes[ballot]?[vote.voter] {
             guard let evidence = Evidence(known, vote) else { return [] }
             let isNews = convicted.insert(vote.voter).inserted
-            return [.count("double-vote")] + (isNews ? [.convict(evidence)] : [])
+            return (isNews ? [.convict(evidence)] : []) + takeSecond(vote)
         }
         votes[ballot, default: [:]][vote.voter] = vote
         // Its own vote from before a crash binds it, even if its record was lost.
@@ -203,7 +209,9 @@ struct Agreement: Sendable {
     }
 
     func knows(_ vote: SignedVote) -> Bool {
-        votes[Ballot(round: vote.vote.round, step: vote.vote.step)]?[vote.voter]?.vote == vote.vote
+        let ballot = Ballot(round: vote.vote.round, step: vote.vote.step)
+        if votes[ballot]?[vote.voter]?.vote == vote.vote { return true }
+        return vote.vote.block.flatMap { doubled[ballot]?[$0]?[vote.voter] } != nil
     }
 
     /// The timers that may be armed.
@@ -341,6 +349,7 @@ struct Agreement: Sendable {
         let held = Set([locked, valid].compactMap { $0?.round })
         offers = offers.filter { $0.key >= first }
         votes = votes.filter { $0.key.round >= first || held.contains($0.key.round) }
+        doubled = doubled.filter { votes[$0.key] != nil }
         cast = cast.filter { $0.key.round >= first }
         var needed = Set([locked, valid].compactMap { $0?.block })
         for offer in offers.values.flatMap(\.values) { needed.insert(offer.proposal.block) }
@@ -350,7 +359,7 @@ struct Agreement: Sendable {
 }
 
 /// How long to wait in each step: longer in each round, so that some round is long enough for any network.
-struct Timeouts: Sendable {
+package struct Timeouts: Sendable {
     /// No height takes so many rounds.
     static let lastRound: UInt32 = 1 << 30
     private static let limit: Int64 = 30_000
@@ -361,6 +370,8 @@ struct Timeouts: Sendable {
     var voteBase: Int64 = 1_000
     var voteStep: Int64 = 500
 
-    func propose(_ round: UInt32) -> Int64 { min(Self.limit, proposeBase + proposeStep * Int64(round)) }
-    func vote(_ round: UInt32) -> Int64 { min(Self.limit, voteBase + voteStep * Int64(round)) }
+    package init() {}
+
+    package func propose(_ round: UInt32) -> Int64 { min(Self.limit, proposeBase + proposeStep * Int64(round)) }
+    package func vote(_ round: UInt32) -> Int64 { min(Self.limit, voteBase + voteStep * Int64(round)) }
 }

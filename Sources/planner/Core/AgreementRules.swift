@@ -11,23 +11,30 @@ extension Agreement {
 
     /// The actions of one rule that fired, or nil if none does.
     private mutating func next() -> [Action]? {
-        decide() ?? skip() ?? prevote() ?? timePrevotes() ?? lock() ?? precommitNil() ?? timePrecommits()
+        decide() ?? skip() ?? prevote() ?? timePrevotes() ?? lock() ?? precommitNil() ?? timePrecommits() ?? learn()
     }
+
+    /// The paper's 2f + 1.
+    private var enough: Int { quorum.votes - (deviation.contains(.quorumOffByOne) ? 1 : 0) }
 
     /// Voters of this ballot, for this block only where one is given.
     private func count(_ step: VoteStep, _ round: UInt32) -> Int { votes[Ballot(round: round, step: step)]?.count ?? 0 }
 
     private func count(_ step: VoteStep, _ round: UInt32, for block: Digest?) -> Int {
-        votes[Ballot(round: round, step: step)]?.values.lazy.filter { $0.vote.block == block }.count ?? 0
+        let ballot = Ballot(round: round, step: step)
+        if let block { return votes(ballot, for: block).count }
+        return votes[ballot]?.values.lazy.filter { $0.vote.block == nil }.count ?? 0
     }
 
     /// The block that a quorum voted for, if there is one. No two blocks have a quorum of one ballot.
-    private func chosen(_ step: VoteStep, _ round: UInt32) -> Digest? {
+    func chosen(_ step: VoteStep, _ round: UInt32) -> Digest? {
+        let ballot = Ballot(round: round, step: step)
         var tally: [Digest: Int] = [:]
-        for vote in (votes[Ballot(round: round, step: step)] ?? [:]).values {
+        for vote in (votes[ballot] ?? [:]).values {
             if let block = vote.vote.block { tally[block, default: 0] += 1 }
         }
-        return tally.first { $0.value >= quorum.votes }?.key
+        for (block, voters) in doubled[ballot] ?? [:] { tally[block, default: 0] += voters.count }
+        return tally.first { $0.value >= enough }?.key
     }
 
     /// 49-54.
@@ -70,18 +77,25 @@ extension Agreement {
         let validRound = offer.proposal.validRound
         if validRound < 0 {  // 22-27
             if isValid, let doubt = candidate.doubt, proposer != here { counts.append(.count(doubt.reason.rawValue)) }
-            let admitted = counts.isEmpty && (locked == nil || locked?.block == block)
+            let admitted = counts.isEmpty && lockAdmits(block, since: -1)
             return counts + vote(.prevote, admitted ? block : nil)
         }
         // 28-33
-        guard validRound < round, count(.prevote, UInt32(validRound), for: block) >= quorum.votes else { return nil }
-        let admitted = isValid && (locked.map { $0.round <= validRound || $0.block == block } ?? true)
+        guard validRound < round, count(.prevote, UInt32(validRound), for: block) >= enough else { return nil }
+        let admitted = isValid && lockAdmits(block, since: Int64(validRound))
         return counts + vote(.prevote, admitted ? block : nil)
+    }
+
+    /// What 23 and 29 ask of the lock: that there is none, or of this block, or none that is newer than the round since which a
+    /// quorum is known to have prevoted it.
+    private func lockAdmits(_ block: Digest, since validRound: Int64) -> Bool {
+        guard let locked, !deviation.contains(.noLock) else { return true }
+        return locked.block == block || Int64(locked.round) <= validRound
     }
 
     /// 34-35.
     private mutating func timePrevotes() -> [Action]? {
-        guard step == .prevote, !prevoteTimed, count(.prevote, round) >= quorum.votes else { return nil }
+        guard step == .prevote, !prevoteTimed, count(.prevote, round) >= enough else { return nil }
         prevoteTimed = true
         return [.timer(.prevote(height: height, round: round), timeouts.vote(round))]
     }
@@ -100,20 +114,22 @@ extension Agreement {
 
     /// 44-46.
     private mutating func precommitNil() -> [Action]? {
-        guard step == .prevote, count(.prevote, round, for: nil) >= quorum.votes else { return nil }
+        guard step == .prevote, count(.prevote, round, for: nil) >= enough else { return nil }
         return vote(.precommit, nil)
     }
 
     /// 47-48.
     private mutating func timePrecommits() -> [Action]? {
-        guard !precommitTimed, count(.precommit, round) >= quorum.votes else { return nil }
+        guard !precommitTimed, count(.precommit, round) >= enough else { return nil }
         precommitTimed = true
-        return [.timer(.precommit(height: height, round: round), timeouts.vote(round))]
+        let timer = Action.timer(.precommit(height: height, round: round), timeouts.vote(round))
+        // The round is about to fail. Who leads the next one must know what this node may have locked.
+        return valid?.round == round ? [.showPolka, timer] : [timer]
     }
 
     /// The signatures of a ballot for one block, in ascending order of member.
     func certificate(_ step: VoteStep, _ round: UInt32, _ block: Digest) -> Certificate {
-        let signatures = (votes[Ballot(round: round, step: step)] ?? [:]).values.filter { $0.vote.block == block }
+        let signatures = votes(Ballot(round: round, step: step), for: block)
             .map { MemberSignature(member: $0.voter, signature: $0.signature) }.sorted { $0.member < $1.member }
         return Certificate(height: height, round: round, step: step, block: block, signatures: signatures)
     }

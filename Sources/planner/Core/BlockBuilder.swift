@@ -1,7 +1,7 @@
-import Contracts
+package import Contracts
 
 /// Makes the block that follows a state from what a node knows: getValue() of Algorithm 1.
-struct BlockBuilder {
+package struct BlockBuilder {
     let parent: SiteState
     let builder: NodeID
     let leadership: Leadership?
@@ -9,6 +9,19 @@ struct BlockBuilder {
     let time: Int64
     /// The builder's for ``SiteState/nextDraw``.
     let draw: VRFProof
+    /// nil: the strategy's. Simulated liars bring another one.
+    let plan: Plan?
+
+    package init(
+        parent: SiteState, builder: NodeID, leadership: Leadership?, time: Int64, draw: VRFProof, plan: Plan? = nil
+    ) {
+        self.parent = parent
+        self.builder = builder
+        self.leadership = leadership
+        self.time = time
+        self.draw = draw
+        self.plan = plan
+    }
 
     /// Bytes that reports and transactions may take together; the rest is for header and plan.
     static let messageBudget = Block.sizeLimit - 100_000
@@ -18,10 +31,10 @@ struct BlockBuilder {
     /// - Parameters:
     ///   - reports: newest of each node, verified.
     ///   - transactions: verified, in order of arrival. Those without effect are left out.
-    func build(reports: [SignedMessage], transactions: [(message: SignedMessage, transaction: Transaction)])
+    package func build(reports: [SignedMessage], transactions: [(message: SignedMessage, transaction: Transaction)])
         -> (header: BlockHeader, body: BlockBody)
     {
-        let plan = parent.nextPlan ?? Plan()
+        let plan = self.plan ?? parent.nextPlan ?? Plan()
         var fold = Fold(parent, height: parent.height + 1, time: time)
         fold.apply(plan)
         var budget = Self.messageBudget

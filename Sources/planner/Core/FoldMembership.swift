@@ -162,13 +162,17 @@ extension SiteState {
             app.failedOn.removeAll { $0 == node }
             // Its volumes go with it: who wanted to wait for them would wait for ever.
             if app.home == node { app.home = nil }
-            if app.phase.isPlaced || app.isWaiting, app.node == node {
+            if app.node == node, app.phase.isPlaced, app.specification.isolated == .freeze {
+                // It must not run twice, so nobody gets it before it is frozen there: see Fold.look.
+                app.stay(why, at: time)
+                app.seenAt = time
+            } else if app.phase.isPlaced || app.isWaiting, app.node == node {
                 app.requeue(why, at: time)
                 queue.append(name)
             } else if app.move?.to == node {
                 app.stay(why, at: time)
             }
-            if app.node == node { app.node = nil }
+            if app.node == node, !app.phase.isPlaced { app.node = nil }
             if app != apps[name] { apps[name] = app }
         }
         members.removeAll { $0.id == node }

@@ -150,9 +150,9 @@ struct Founding: Sendable {
             return "a node would be absent after \(parameters.absentAfter) ms, which must be at least three times "
                 + "the block interval of \(parameters.blockInterval) ms"
         }
-        guard parameters.absentAfter >= 2 * parameters.idleInterval else {
-            return "a node would be absent after \(parameters.absentAfter) ms, which must be at least twice "
-                + "the idle interval of \(parameters.idleInterval) ms"
+        guard parameters.absentAfter >= parameters.idleInterval * 3 / 2 else {
+            return "a node would be absent after \(parameters.absentAfter) ms, which must be at least one and a "
+                + "half times the idle interval of \(parameters.idleInterval) ms"
         }
         guard (try? SiteParameters(encoded: parameters.encoded)) != nil else {
             return "a site parameter is out of its range"

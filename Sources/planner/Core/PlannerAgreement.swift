@@ -7,7 +7,8 @@ extension PlannerMachine {
         guard let state else { return }
         var next = Agreement(
             genesis: state.genesis, height: state.height + 1, here: here, members: state.memberIDs,
-            epochSeed: state.epochSeed, quorum: state.quorum, timeouts: timeouts, leader: leader)
+            epochSeed: state.epochSeed, quorum: state.quorum, timeouts: timeouts, leader: leader,
+            deviation: deviation)
         draw = nil
         askForDraw()
         storedBlocks = []
@@ -22,13 +23,15 @@ extension PlannerMachine {
         }
         agreement = next
         isPlanned = state.nextPlan?.isEmpty == false
+        // A device is known to be in touch by the blocks that hold its reports.
+        needsTouch = state.apps.values.contains { $0.phase.isPlaced && $0.specification.isolated == .freeze }
         pace()
     }
 
     /// Sets when the running height begins: soon if there is something to decide, else when the idle interval is over.
     mutating func pace() {
         guard let state, let agreement, !agreement.isStarted else { return }
-        let isBusy = isPlanned || !pool.entries.isEmpty
+        let isBusy = isPlanned || needsTouch || !pool.entries.isEmpty
         let interval = isBusy ? state.parameters.blockInterval : state.parameters.idleInterval
         let passed = now - (committedAt ?? now)
         effects.append(
@@ -52,6 +55,7 @@ extension PlannerMachine {
             if case .header = tag {} else { persistAgreement() }
             sign(tag, bytes)
         case .timer(let timer, let delay): effects.append(.setTimer(timer, afterMilliseconds: delay))
+        case .showPolka: for vote in agreement?.polka ?? [] where vote.voter != here { publish(vote) }
         case .failed(let round): blame(round: round)
         case .decided(let round, let id):
             guard let agreement, let candidate = agreement.candidates[id], case .success(let after) = candidate.verdict
@@ -175,6 +179,7 @@ extension PlannerMachine {
         for (tag, bytes) in agreement.unsigned { sign(tag, bytes) }
         if let proposal = agreement.ownProposal { publish(proposal) }
         for vote in agreement.ownVotes { publish(vote) }
+        if agreement.round > 0 { for vote in agreement.polka where vote.voter != here { publish(vote) } }
     }
 
     private mutating func blame(round: UInt32) {
@@ -185,7 +190,7 @@ extension PlannerMachine {
     /// valid(v), and what only a fresh proposal must answer to.
     func judge(_ block: Block, _ parent: SiteState) -> Agreement.Candidate {
         do throws(Refusal) {
-            let after = try Validity.check(block, after: parent)
+            let after = try Validity.check(block, after: parent, deviation: deviation)
             return Agreement.Candidate(block: block, verdict: .success(after), doubt: doubt(block, after, parent))
         } catch {
             return Agreement.Candidate(block: block, verdict: .failure(error), doubt: nil)

@@ -14,7 +14,9 @@ extension PlannerMachine {
             do throws(Refusal) {
                 let block = try Block.decode(entry.block)
                 guard block.header.height == state.height + 1 else { continue }
-                try Chain.check(entry.certificate, of: block.id, height: block.header.height, state)
+                try Chain.check(
+                    entry.certificate, of: block.id, height: block.header.height, state,
+                    trusting: deviation.contains(.wrongCertificate))
                 conclude(block, entry.certificate)
             } catch {
                 count(error)
@@ -34,7 +36,7 @@ extension PlannerMachine {
     private mutating func conclude(_ block: Block, _ certificate: [UInt8]) {
         guard let state else { return }
         do throws(Refusal) {
-            commit(block, certificate, try Validity.check(block, after: state))
+            commit(block, certificate, try Validity.check(block, after: state, deviation: deviation))
         } catch {
             halt(
                 "a quorum decided block \(block.header.height) (\(block.id.short)), which this node finds invalid: "

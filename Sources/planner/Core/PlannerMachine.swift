@@ -49,6 +49,7 @@ public struct PlannerMachine: StateMachine {
 
     let configuration: PlannerConfiguration
     let timeouts: Timeouts
+    let deviation: Deviation
     var founding: Founding
     /// The chain's state; nil before a genesis is adopted.
     public internal(set) var state: SiteState?
@@ -71,6 +72,8 @@ public struct PlannerMachine: StateMachine {
     var placementWaits: Int64?
     /// Whether the next block places or moves something.
     var isPlanned = false
+    /// Whether an app must be frozen where no block comes for a while.
+    var needsTouch = false
     /// When the head was committed here, monotonic milliseconds; nil if that was before the start.
     var committedAt: Int64?
     var clock = BlockClock()
@@ -95,16 +98,17 @@ public struct PlannerMachine: StateMachine {
         seed: UInt64
     ) throws(ChainFault) {
         try self.init(
-            configuration, genesis: genesis, chain: chain, agreement: agreement, seed: seed, timeouts: Timeouts())
+            configuration, genesis: genesis, chain: chain, agreement: agreement, seed: seed, timeouts: Timeouts(),
+            deviation: [])
     }
 
-    init(
+    package init(
         _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: StoredAgreement?,
-        seed: UInt64,
-        timeouts: Timeouts
+        seed: UInt64, timeouts: Timeouts = Timeouts(), deviation: Deviation
     ) throws(ChainFault) {
         self.configuration = configuration
         self.timeouts = timeouts
+        self.deviation = deviation
         random = SplitMix64(seed: seed)
         links = chain?.links ?? []
         schedule = chain?.schedule ?? SnapshotSchedule()

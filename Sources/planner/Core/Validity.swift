@@ -14,11 +14,17 @@ public enum Validity {
     public static func check(_ block: Block, after parent: SiteState, trusting: Bool = false) throws(Refusal)
         -> SiteState
     {
+        try check(block, after: parent, trusting: trusting, deviation: [])
+    }
+
+    static func check(_ block: Block, after parent: SiteState, trusting: Bool = false, deviation: Deviation)
+        throws(Refusal) -> SiteState
+    {
         let drawn = try checkHeader(block, parent, trusting: trusting)
         guard let plan = parent.nextPlan else {
             throw Refusal(.wrongPlan, "the strategy \(parent.parameters.strategy) is unknown to this version")
         }
-        guard plan == block.body.plan else {
+        guard plan == block.body.plan || deviation.contains(.planNotRecomputed) else {
             throw Refusal(.wrongPlan, "strategy \(parent.parameters.strategy) plans otherwise")
         }
         var fold = Fold(parent, height: block.header.height, time: block.header.time)

@@ -35,7 +35,7 @@ struct PlannerOptions: ParsableArguments {
 
     @Option(
         help:
-            "The same while there is nothing to decide (POISE_IDLE_INTERVAL_MS; default 2500): an SD card has to bear each block."
+            "The same while there is nothing to decide (POISE_IDLE_INTERVAL_MS; default 3000): an SD card has to bear each block."
     )
     var idleIntervalMs: Int?
 

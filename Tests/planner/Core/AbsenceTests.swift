@@ -174,8 +174,9 @@ import Testing
         try chain.grow()
         let (height, time) = (chain.state.height, chain.state.time)
         chain.state.apps["counter"]?.phase = .moving
+        let target = chain.id(2)
         chain.state.apps["counter"]?.move = RunningMove(
-            to: chain.id(2), incarnation: 50, height: height, deadline: time + 300_000)
+            to: target, incarnation: 50, height: height, deadline: time + 300_000)
         for _ in 0..<100 { try chain.grow(reports: reportsWithout(&chain)) }
         #expect(chain.state.apps["counter"]?.phase == .moving)
         #expect(chain.state.apps["slow"]?.phase == .placed)

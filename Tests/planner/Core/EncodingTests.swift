@@ -70,10 +70,10 @@ import Testing
     static let vectors = [
         "2f572f17b48c1dd599211f60719fe2fbf34a4f35841b3ab79a0f3837391b4bf0",
         "cdf609013c9290e2d30e2acecec4c80062048afebee70954fbdf2d674f62f9e8",
-        "17e7e8ea5580df6feb2ea41857dc2cd9eab307afec4dc26b85b80eb669b74eeb",
+        "2694c560d74a8e812f6a3d3c5c172607aed9904bd3554c8097a1c5adb619282b",
         "e9ee86156eeb3e45008ea6c6ddee678ac83a0c04dad6eb3065b5ef5ad3faecfb",
         "f6af35fa31fc7cd1b1b476cc19e8fef23ea277d61b0fdc0cbfea1572cb4a94ff",
-        "ada57dfbfc7846b4c31c8f89dd3ec68b4f97791667e1d6b15336b45e244492ff",
+        "58a97b034ebed11c0766ed6c8652335e3c7033fc5dd9d1328ae723ad2006b90c",
     ]
 
     /// What one node writes another reads, and nothing else: for random values, cut short, and with bytes left over.

@@ -233,6 +233,26 @@ import Testing
         #expect(refusal([chain.transaction(.other(.evidence(evidence)), by: 0)], chain) == .badEvidence)
     }
 
+    /// What may not run twice gets no other node before it must be frozen on the one that was removed.
+    @Test func aFrozenAppWaitsForAWhile() throws {
+        var chain = try Self.chain()
+        var app = AppSpecification.test("single")
+        app.isolated = .freeze
+        try chain.grow([.submit([SubmittedApp(specification: app, on: chain.id(2))])])
+        try chain.grow(reports: chain.reports())
+        let placed = try #require(chain.state.apps["single"])
+        try chain.grow([.receipt(Receipt(app: "single", incarnation: placed.incarnation, outcome: .running))], by: 2)
+        try chain.grow([.other(chain.order(.dismiss(chain.id(2))))])
+        for _ in 0..<15 {
+            #expect(chain.state.apps["single"]?.incarnation == placed.incarnation)
+            try chain.grow(reports: [chain.report(by: 0), chain.report(by: 1), chain.report(by: 3)])
+        }
+        try chain.grow(reports: [chain.report(by: 0), chain.report(by: 1), chain.report(by: 3)])
+        try chain.grow(reports: [chain.report(by: 0), chain.report(by: 1), chain.report(by: 3)])
+        #expect(chain.state.apps["single"].map { $0.incarnation > placed.incarnation } == true)
+        #expect(chain.state.apps["single"]?.node.map { $0 != chain.id(2) } == true)
+    }
+
     @Test func theLastMemberStays() throws {
         var chain = TestChain(nodes: 1)
         try chain.grow(reports: chain.reports())

@@ -41,7 +41,7 @@ import Testing
         #expect(
             settings.parameters
                 == SiteParameters(
-                    blockInterval: 200, idleInterval: 2_500, absentAfter: 9_000, moveDeadline: 60_000,
+                    blockInterval: 200, idleInterval: 3_000, absentAfter: 9_000, moveDeadline: 60_000,
                     declaredDemand: 250, margin: 0,
                     coolDown: 5_000))
     }

@@ -1,0 +1,62 @@
+import Contracts
+
+/// What was found of signatures and draws before, so that a simulated site, which checks each of them in every node, computes
+/// it once.
+///
+/// Both are pure functions, and nothing gets in here but what they have returned and what a key has signed itself, so a memo
+/// changes no answer: key, bytes and signature are compared in full. Without one, as in the services, nothing is remembered. It is not bounded: give it no
+/// longer life than a simulation's, and to one task at a time.
+public final class VerificationMemo: @unchecked Sendable {
+    /// The memo of whatever runs inside ``TaskLocal/withValue(_:operation:file:line:)``.
+    @TaskLocal static var current: VerificationMemo?
+
+    private struct Signed: Hashable {
+        let node: NodeID
+        let signature: Signature
+        let bytes: [UInt8]
+
+        /// A signature names its bytes well enough.
+        func hash(into hasher: inout Hasher) { hasher.combine(signature) }
+    }
+
+    private struct Drawn: Hashable {
+        let key: VRFKey
+        let proof: VRFProof
+        let alpha: [UInt8]
+    }
+
+    private var signatures: [Signed: Bool] = [:]
+    private var draws: [Drawn: VRFOutput?] = [:]
+
+    public init() {}
+
+    /// Runs `body`, in which nothing is verified twice.
+    public func during<Result>(_ body: () throws -> Result) rethrows -> Result {
+        try Self.$current.withValue(self, operation: body)
+    }
+
+    /// What a key has signed it verifies.
+    func made(_ signature: Signature, by node: NodeID, of bytes: [UInt8]) {
+        signatures[Signed(node: node, signature: signature, bytes: bytes)] = true
+    }
+
+    func verifies(
+        _ node: NodeID, _ signature: Signature, _ bytes: [UInt8], _ verify: () -> Bool
+    ) -> Bool {
+        let key = Signed(node: node, signature: signature, bytes: bytes)
+        if let known = signatures[key] { return known }
+        let found = verify()
+        signatures[key] = found
+        return found
+    }
+
+    func output(
+        _ key: VRFKey, _ proof: VRFProof, _ alpha: [UInt8], _ compute: () -> VRFOutput?
+    ) -> VRFOutput? {
+        let key = Drawn(key: key, proof: proof, alpha: alpha)
+        if let known = draws[key] { return known }
+        let found = compute()
+        draws[key] = .some(found)
+        return found
+    }
+}
