@@ -3,8 +3,8 @@ import Machine
 import PlannerCore
 import Testing
 
-@testable import planner
 @testable import PlannerCore
+@testable import planner
 
 /// A chain on its way to another machine.
 @Suite struct ChainArchiveTests {
