@@ -9,7 +9,7 @@ extension SQLite {
     static let schemaVersion: Int64 = 2
     /// Bytes of a page. Every transaction writes whole pages, and most change some hundred bytes in each of a few:
     /// small pages write less (docs/decisions/0027-what-the-chain-keeps.md has the figures).
-    static let pageSize = 1_024
+    static let pageSize = 512
     /// "Pois", in the header of the file: it tells a chain from any other database.
     private static let applicationID: Int64 = 0x506F_6973
 

@@ -45,6 +45,8 @@ final class ChainStore: Sendable {
             // The page cache stays small: each page is read once, at the start.
             try connection.execute("PRAGMA cache_size = -512")
             try connection.execute("PRAGMA trusted_schema = OFF")
+            // Some builds of SQLite overwrite what is deleted: each block would be written once more when it goes.
+            try connection.execute("PRAGMA secure_delete = OFF")
             try connection.prepareSchema(path: path)
             try connection.checkBlocks(tail: Self.checkedTail)
             var retention = try ChainRetention(limit: limit, connection)
