@@ -172,10 +172,10 @@ import Testing
         try chain.run("counter", on: 0)
         try chain.grow([.submit([SubmittedApp(specification: .test("slow"), on: chain.id(1))])])
         try chain.grow()
-        let (height, time) = (chain.state.height, chain.state.time)
+        let (height, time, target) = (chain.state.height, chain.state.time, chain.id(2))
         chain.state.apps["counter"]?.phase = .moving
         chain.state.apps["counter"]?.move = RunningMove(
-            to: chain.id(2), incarnation: 50, height: height, deadline: time + 300_000)
+            to: target, incarnation: 50, height: height, deadline: time + 300_000)
         for _ in 0..<100 { try chain.grow(reports: reportsWithout(&chain)) }
         #expect(chain.state.apps["counter"]?.phase == .moving)
         #expect(chain.state.apps["slow"]?.phase == .placed)
