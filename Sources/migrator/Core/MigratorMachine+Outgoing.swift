@@ -125,15 +125,6 @@ extension MigratorMachine {
         perform(entry.app, .resume(entry, fromCheckpoint: entry.attempts < Self.resumeAttempts))
     }
 
-    /// Whether the app came to its end by itself before the checkpoint, and is to stay ended: a job must not run twice.
-    private func hasCompleted(_ entry: Outgoing) -> Bool {
-        let placed = placement?.apps.first { $0.specification.name == entry.app }
-        guard let placed, let own = liveCopies(entry.app).first(where: { $0.id == entry.copy }),
-            own.state == .ended(0)
-        else { return false }
-        return !isRestarted(own, placed.specification, 0)
-    }
-
     /// After so many failures to start from the checkpoint the app is started anew: without its memory, but not never.
     static let resumeAttempts = 3
 
@@ -179,13 +170,7 @@ extension MigratorMachine {
             enter(index, .checkpointing)
             journal.outgoing[index].measures.frozenAt = now
         case (.checkpoint, .done): enter(index, .shipping)
-        case (.checkpoint, .lost(let reason)):
-            // Whether it came to its own end shows its copy, once that is known: then this is asked for again.
-            if unknown.contains(journal.outgoing[index].app) { return }
-            if hasCompleted(journal.outgoing[index]) { return refuse(index, "the app ended before it was moved") }
-            journal.outgoing[index].reason = reason
-            enter(index, .resuming)
-            journal.outgoing[index].attempts = Self.resumeAttempts
+        case (.checkpoint, .lost(let reason)): concludeLoss(index, reason)
         case (.prepare, .refused(let reason)), (.checkpoint, .refused(let reason)): refuse(index, reason)
         case (.ship, .done(let measures)):
             journal.outgoing[index].takeParts(measures.parts)
@@ -208,6 +193,21 @@ extension MigratorMachine {
 
     /// Milliseconds below which an app isn't frozen for a move any more.
     static let leastTime: Int64 = 2_000
+
+    /// The app is no more and left no checkpoint: it is started anew, unless it came to its own end just before.
+    private mutating func concludeLoss(_ index: Int, _ reason: String) {
+        let entry = journal.outgoing[index]
+        // How it ended is not known: the next try finds it as it is.
+        guard !unknown.contains(entry.app) else { return }
+        let own = liveCopies(entry.app).first { $0.incarnation == entry.incarnation }
+        let placed = placement?.apps.first { $0.specification.name == entry.app }
+        if let own, own.state == .ended(0), let placed, !isRestarted(own, placed.specification, 0) {
+            return refuse(index, "the app ended before it was moved")
+        }
+        journal.outgoing[index].reason = reason
+        enter(index, .resuming)
+        journal.outgoing[index].attempts = Self.resumeAttempts
+    }
 
     private mutating func concludeAsk(_ index: Int) {
         if let frozenAt = journal.outgoing[index].measures.frozenAt {

@@ -230,6 +230,29 @@ import Testing
         #expect(device.words == ["resume stays"])
     }
 
+    /// It has done its work: there is nothing to move, and nothing to run again.
+    @Test(arguments: [0, 137]) func aJobThatEndsBeforeItsCheckpointIsNotRunAgain(status: Int) {
+        let order = MoveOrder(to: Self.there, incarnation: 9, height: 11, deadline: 60_000)
+        var job = Self.app("job", move: order)
+        job.specification.restart = .never
+        var device = device([job], [Self.copy("job")])
+        device.finish()
+        #expect(device.words == ["checkpoint job"])
+        device.copies[0].state = .ended(status)
+        let (id, _) = device.pending.removeFirst()
+        device.step(.finished(id, .lost("it has ended"), device.copies))
+        guard status == 0 else {
+            // That is how the engine ends it: it has not come to its end.
+            #expect(device.words == ["resume job"])
+            return
+        }
+        #expect(device.words == [] && device.posts.last?.outcome == .refused)
+        job.move = nil
+        device.place([job])
+        device.pass(10_000)
+        #expect(device.words == [] && device.posts.last?.outcome == .completed)
+    }
+
     /// A device comes back to a chain that has moved on: old copies freeze before anything else is done.
     @Test func freezesComeBeforeEverythingElse() {
         let names = ["a", "b", "c", "d", "e", "f"]

@@ -172,7 +172,7 @@ import Testing
         try chain.run("counter", on: 0)
         try chain.grow([.submit([SubmittedApp(specification: .test("slow"), on: chain.id(1))])])
         try chain.grow()
-        let (height, time) = (chain.state.height, chain.state.time)
+        let (height, time, target) = (chain.state.height, chain.state.time, chain.id(2))
         chain.state.apps["counter"]?.phase = .moving
         let target = chain.id(2)
         chain.state.apps["counter"]?.move = RunningMove(
