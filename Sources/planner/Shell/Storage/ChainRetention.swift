@@ -30,9 +30,9 @@ struct ChainRetention {
             * Int(try connection.pragma("page_size"))
     }
 
-    /// Whether something should go now: a sixteenth of the limit is kept free for what comes until it has gone.
+    /// Whether something should go now: an eighth of the limit is kept free for what comes until it has gone.
     func isDue(_ connection: SQLite) throws(StorageError) -> Bool {
-        try Self.used(connection) + Self.logBytes > limit - limit / 16
+        try Self.used(connection) + Self.logBytes > limit - limit / 8
     }
 
     /// Gives up the oldest blocks, or the oldest headers.

@@ -39,7 +39,8 @@ final class ChainStore: Sendable {
             try connection.execute("PRAGMA synchronous = FULL")
             // The log is written from its start again when it has this size, which is seldom: what changes in every
             // block then goes into the file once for hundreds of blocks.
-            let pages = ChainRetention.logBytes / SQLite.pageSize
+            // The log has a head of 24 bytes before each page.
+            let pages = ChainRetention.logBytes / (SQLite.pageSize + 24)
             try connection.execute("PRAGMA wal_autocheckpoint = \(pages)")
             try connection.execute("PRAGMA journal_size_limit = \(2 * ChainRetention.logBytes)")
             // The page cache stays small: each page is read once, at the start.
