@@ -12,6 +12,8 @@ public final class SimulatedSite {
         case amnesiacEngine
         /// One planner stores another block than was agreed on.
         case forgedBlock
+        /// Planners say that their devices are in touch for ever.
+        case boundlessTouch
     }
 
     public struct Options: Sendable {
