@@ -56,6 +56,14 @@ struct FaultPlan {
                     at: time.draw(4_500...19_000), duration: time.draw(200...8_000),
                     kind: Self.draw(time, devices: devices)))
         }
+        // Long enough for the others to give the device up and to run its apps.
+        if time.chance(perMille: 400) {
+            let lost = Int(time.draw(0...devices - 1))
+            faults.append(
+                Fault(
+                    at: time.draw(6_000...12_000), duration: time.draw(10_000...16_000),
+                    kind: .partition((0..<devices).map { $0 == lost ? 1 : 0 })))
+        }
         faults.sort { ($0.at, $0.duration) < ($1.at, $1.duration) }
     }
 

@@ -12,6 +12,8 @@ final class Judge {
     private(set) var isForked = false
     private var winners: [UInt64: NodeID] = [:]
     private var blocks: [UInt64: Digest] = [:]
+    /// Blocks that snapshots told of.
+    private var vouched: [UInt64: Digest] = [:]
     private lazy var ballots = BallotBox(quorum: site.quorum, liars: site.cast.liars.count)
     private var committers: [NodeID: UInt64] = [:]
     /// The chain as the judge computes it itself.
@@ -68,13 +70,13 @@ final class Judge {
         let last = committers[device.id, default: 0]
         if block.height != last + 1 { accuse("\(device.name) commits block \(block.height) after \(last)") }
         committers[device.id] = block.height
-        if let known = blocks[block.height] {
-            guard known != block.id else { return }
+        if let known = blocks[block.height] ?? vouched[block.height], known != block.id {
             isForked = true
             return accuse(
                 "two blocks of one height: block \(block.height) is \(known.short) and, says \(device.name), \(block.id.short)"
             )
         }
+        guard blocks[block.height] == nil else { return }
         blocks[block.height] = block.id
         do throws(ChainFault) {
             if chain == nil, let genesis = device.disk.genesis { chain = try Chain(genesis: genesis) }
@@ -88,16 +90,20 @@ final class Judge {
 
     /// A snapshot is of a block that was committed, and ahead of what the device had.
     func adopted(_ snapshot: StoredSnapshot, by device: SimulatedDevice) {
+        guard device.liar == nil else { return }
         let last = committers[device.id, default: 0]
         if snapshot.height <= last { accuse("\(device.name) goes back from block \(last) to \(snapshot.height)") }
         committers[device.id] = snapshot.height
         adoptions += 1
         do throws(ChainFault) {
             let proven = try CertifiedSnapshot.decode(snapshot.bytes).verify(genesis: chain?.state.genesis ?? .zero)
-            guard blocks[snapshot.height] != proven.state.head else {
+            // Certified it is: if nobody honest has committed that block yet, a liar has.
+            let known = blocks[snapshot.height] ?? vouched[snapshot.height] ?? proven.state.head
+            vouched[snapshot.height] = known
+            guard known != proven.state.head else {
                 return site.note(device, "takes the state after block \(snapshot.height), after block \(last)")
             }
-            accuse("\(device.name) takes a state after a block \(snapshot.height) that nobody committed")
+            accuse("\(device.name) takes a state after another block \(snapshot.height) than was committed")
         } catch {
             accuse("\(device.name) takes a state that is not proven: \(error)")
         }

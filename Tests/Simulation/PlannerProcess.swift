@@ -188,7 +188,8 @@ final class PlannerProcess: SimulatedProcess {
             case .placement(let placement):
                 self.placement = placement
                 device.migrator.take(placement, from: self)
-            case .committed(let commit):
+            case .committed(var commit):
+                if site.mutant == .boundlessTouch { commit.until = commit.until.map { $0 + 3_600_000 } }
                 self.commit = commit
                 device.migrator.take(commit, from: self)
             case .answer(let id, let problem):

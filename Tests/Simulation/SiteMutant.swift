@@ -22,6 +22,8 @@ extension SimulatedSite {
         case amnesiacEngine = "amnesiac-engine"
         /// One planner stores another block than was agreed on.
         case forgedBlock = "forged-block"
+        /// Planners say that their devices are in touch for ever.
+        case boundlessTouch = "boundless-touch"
 
         /// What honest planners do otherwise.
         var deviation: Deviation {
@@ -30,7 +32,7 @@ extension SimulatedSite {
             case .quorumOffByOne: .quorumOffByOne
             case .planNotRecomputed: .planNotRecomputed
             case .wrongCertificate: .wrongCertificate
-            case .volatileVotes, .incarnationIgnored, .lyingEngine, .amnesiacEngine, .forgedBlock: []
+            case .volatileVotes, .incarnationIgnored, .lyingEngine, .amnesiacEngine, .forgedBlock, .boundlessTouch: []
             }
         }
 
@@ -59,6 +61,7 @@ extension SimulatedSite {
                 options.liars = 0
                 options.faults = .absences
             case .quorumOffByOne: options.liars = 0
+            case .boundlessTouch: options.liars = 0
             case .lyingEngine, .amnesiacEngine, .forgedBlock:
                 options.liars = 0
                 options.faults = .none

@@ -75,4 +75,14 @@ struct SiteSimulationTests {
         let violations = (1...UInt64(3)).flatMap { SimulatedSite(seed: $0, options: options).run().violations }
         #expect(violations.contains { $0.contains(complaint) }, "\(violations)")
     }
+
+    /// It takes a device that is cut off to see that an app which must not run twice does.
+    @Test func theJudgeSeesAnAppThatIsNotFrozen() {
+        var options = SimulatedSite.Options()
+        options.mutant = .boundlessTouch
+        let isSeen = (1...UInt64(60)).contains { seed in
+            SimulatedSite(seed: seed, options: options).run().violations.contains { $0.contains("runs twice") }
+        }
+        #expect(isSeen)
+    }
 }
