@@ -14,6 +14,7 @@ final class Judge {
     private var blocks: [UInt64: Digest] = [:]
     /// Blocks that snapshots told of.
     private var vouched: [UInt64: Digest] = [:]
+    private var liarsBlocks: [Digest: CommittedBlock] = [:]
     private lazy var ballots = BallotBox(quorum: site.quorum, liars: site.cast.liars.count)
     private var committers: [NodeID: UInt64] = [:]
     /// The chain as the judge computes it itself.
@@ -66,7 +67,11 @@ final class Judge {
 
     /// One block a height, and each one follows from the one before.
     func committed(_ block: CommittedBlock, by device: SimulatedDevice) {
-        guard device.liar == nil else { return }
+        guard device.liar == nil else {
+            // It may be the first to commit one, and the only one if all others take a snapshot of it.
+            if block.height > (chain?.state.height ?? 0) { liarsBlocks[block.id] = block }
+            return
+        }
         let last = committers[device.id, default: 0]
         if block.height != last + 1 { accuse("\(device.name) commits block \(block.height) after \(last)") }
         committers[device.id] = block.height
@@ -80,12 +85,23 @@ final class Judge {
         blocks[block.height] = block.id
         do throws(ChainFault) {
             if chain == nil, let genesis = device.disk.genesis { chain = try Chain(genesis: genesis) }
+            try fillGap(before: block)
             let before = chain?.state
             try chain?.append(block)
             if let before, let after = chain?.state { follow(before, after, device) }
         } catch {
             accuse("\(device.name) committed what can't be recomputed: \(error)")
         }
+    }
+
+    /// Appends what honest devices have passed over by snapshots: its certificate says that it was committed.
+    private func fillGap(before block: CommittedBlock) throws(ChainFault) {
+        while let height = chain?.state.height, height + 1 < block.height,
+            let missing = liarsBlocks.values.first(where: { $0.height == height + 1 && $0.id == vouched[$0.height] })
+        {
+            try chain?.append(missing)
+        }
+        liarsBlocks = liarsBlocks.filter { $0.value.height >= block.height }
     }
 
     /// A snapshot is of a block that was committed, and ahead of what the device had.
@@ -168,7 +184,10 @@ final class Judge {
     /// when its device is cut off. Only a migrator that could act can be blamed for the latter.
     private func isUnique(_ app: String, _ incarnation: UInt64, _ device: SimulatedDevice) -> Bool {
         guard let wish = site.workload.specifications[app] else { return false }
-        if wish.keepsVolumes, confirmed.contains(HandoffKey(app: app, incarnation: incarnation)) { return true }
+        let isMember = chain?.state.nodes[device.id] != nil
+        if isMember, wish.keepsVolumes, confirmed.contains(HandoffKey(app: app, incarnation: incarnation)) {
+            return true
+        }
         let hindrance = max(device.migrator.lastAway, device.engine.lastBusy)
         return wish.isolated == .freeze && site.time.now - hindrance > Self.recollection
     }

@@ -119,19 +119,22 @@ final class PlannerProcess: SimulatedProcess {
 
     func take(_ receipt: Receipt) { request({ .receipt($0, receipt) }, { _ in }) }
 
-    func submit(_ submissions: [Submission], _ answer: @escaping (Problem?) -> Void) {
+    func submit(_ submissions: [Submission], _ number: UInt64, _ answer: @escaping (Problem?) -> Void) {
         let members = machine?.members ?? []
         do throws(Problem) {
-            order(.submit(try Submission.apps(submissions, nodes: members.map { ($0.name, $0.id) })), answer)
+            let apps = try Submission.apps(submissions, nodes: members.map { ($0.name, $0.id) })
+            order(.submit(apps), number, answer)
         } catch {
             time.after(1) { answer(error) }
         }
     }
 
-    func remove(_ app: String, _ answer: @escaping (Problem?) -> Void) { order(.remove(app: app), answer) }
+    func remove(_ app: String, _ answer: @escaping (Problem?) -> Void) {
+        order(.remove(app: app), site.nextOrder(), answer)
+    }
 
-    private func order(_ act: Order.Act, _ answer: @escaping (Problem?) -> Void) {
-        let order = Order(genesis: state?.genesis ?? .zero, sequence: site.nextOrder(), act: act)
+    private func order(_ act: Order.Act, _ number: UInt64, _ answer: @escaping (Problem?) -> Void) {
+        let order = Order(genesis: state?.genesis ?? .zero, sequence: number, act: act)
         let signature = SimulatedSite.operatorKey.sign(order.signedBytes)
         request({ .order($0, SignedOrder(order: order, signature: signature)) }, answer)
     }

@@ -131,7 +131,7 @@ public final class SimulatedSite {
             time.after(fault.at) { [self] in begin(fault) }
         }
         time.after(4_000) { [self] in (suddenDeaths, ambushes) = (plan.suddenDeaths, plan.ambushes) }
-        for wish in workload.wishes { time.after(wish.at) { [self] in submit(wish.submissions) } }
+        for wish in workload.wishes { time.after(wish.at) { [self] in submit(wish.submissions, nextOrder()) } }
         for app in workload.removed.sorted() { time.after(workload.removalAt) { [self] in remove(app) } }
         pass(until: max(20_000, plan.end))
         (suddenDeaths, ambushes) = (0, 0)
@@ -196,12 +196,18 @@ public final class SimulatedSite {
 
     // MARK: - Wishes
 
-    private func submit(_ submissions: [Submission]) {
+    /// - Parameter number: of the operator's order, which stays the same however often it is brought.
+    private func submit(_ submissions: [Submission], _ number: UInt64) {
         let device = devices[Int(time.draw(0...devices.count - 1))]
-        device.planner.submit(submissions) { [self] problem in
+        device.planner.submit(submissions, number) { [self] problem in
             guard let problem else { return note(device, "takes \(submissions.map(\.specification.name))") }
             // An earlier try may have got through without its answer.
-            if problem.code != "app-exists" { time.after(1_000) { [self] in submit(submissions) } }
+            guard problem.code != "app-exists" else { return }
+            // Who was wished for may be no member any more.
+            let wishes = submissions.map {
+                Submission(specification: $0.specification, on: problem.code == "unknown-node" ? nil : $0.on)
+            }
+            time.after(1_000) { [self] in submit(wishes, number) }
         }
     }
 

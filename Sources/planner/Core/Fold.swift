@@ -88,7 +88,6 @@ struct Fold {
     /// Takes an app off its node if that is absent, or has lacked the app in its reports for too long.
     private func look(for app: inout AppRecord, on node: NodeID) {
         guard let record = state.nodes[node] else {
-            // A device that is no member any more and can't be told has frozen it by then.
             guard time - app.seenAt > state.parameters.absentAfter else { return }
             return app.requeue(app.reason, at: time)
         }

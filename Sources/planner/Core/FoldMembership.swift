@@ -152,7 +152,7 @@ extension SiteState {
         invitations.insert(spent, at: invitations.firstIndex { $0.key > spent.key } ?? invitations.endIndex)
     }
 
-    /// The node is no member from the next block on. What runs there is placed anew; what was on its way there stays.
+    /// The node is no member from the next block on. What runs there is placed anew after the time to absence.
     /// - Precondition: it is a member, and not the only one.
     mutating func removeMember(_ node: NodeID, _ why: String, at time: Int64) {
         for name in apps.names {
@@ -162,16 +162,17 @@ extension SiteState {
             app.failedOn.removeAll { $0 == node }
             // Its volumes go with it: who wanted to wait for them would wait for ever.
             if app.home == node { app.home = nil }
-            if app.node == node, app.phase.isPlaced, app.specification.isolated == .freeze {
-                // It must not run twice, so nobody gets it before it is frozen there: see Fold.look.
+            if app.phase.isPlaced, app.node == node {
+                // What the device has said that it needs may be a lie, by which nobody could ever place it.
+                app.demand = nil
+                app.steadyDemand = nil
+                // Nobody gets it before the device could hear of it or, cut off, must have frozen it: see Fold.look.
                 app.stay(why, at: time)
-                app.seenAt = time
-            } else if app.phase.isPlaced || app.isWaiting, app.node == node {
+            } else if app.isWaiting, app.node == node {
                 app.requeue(why, at: time)
                 queue.append(name)
-            } else if app.move?.to == node {
-                app.stay(why, at: time)
             }
+            // What was on its way there may run there already, so that the move ends as if the node were silent.
             if app.node == node, !app.phase.isPlaced { app.node = nil }
             if app != apps[name] { apps[name] = app }
         }

@@ -97,6 +97,11 @@ public struct SiteState: Sendable, Equatable {
         }
     }
 
+    /// Whether a member should hold a copy, or waits to go on with it.
+    private func isPlaced(_ app: AppRecord) -> Bool {
+        (app.phase.isPlaced || app.isWaiting) && app.node.map { nodes[$0] != nil } == true
+    }
+
     /// What should run where, as the migrator of `here` is told.
     public func placement(for here: NodeID) -> Placement {
         Placement(
@@ -105,7 +110,7 @@ public struct SiteState: Sendable, Equatable {
                 PlacedNode(
                     id: member.id, name: member.name, migratorAddress: nodes[member.id]?.report?.migratorAddress)
             },
-            apps: apps.values.filter { $0.phase.isPlaced || $0.isWaiting }.sorted { $0.name < $1.name }
+            apps: apps.values.filter(isPlaced).sorted { $0.name < $1.name }
                 .compactMap { app in
                     guard let node = app.node else { return nil }
                     let order = app.move.map {

@@ -229,8 +229,10 @@ import Testing
         #expect(refusal([chain.transaction(.other(.evidence(future)), by: 0)], chain) == .badEvidence)
         try chain.grow([.other(.evidence(evidence))], by: 0)
         #expect(chain.state.members.count == 3 && chain.state.nodes[chain.id(2)] == nil)
-        #expect(chain.state.apps["counter"]?.phase == .pending)
+        #expect(chain.state.placement(for: chain.id(0)).apps.isEmpty)
         #expect(refusal([chain.transaction(.other(.evidence(evidence)), by: 0)], chain) == .badEvidence)
+        for _ in 0..<6 { try chain.grow(reports: [chain.report(by: 0)], after: 3_000) }
+        #expect(chain.state.apps["counter"]?.node == chain.id(0))
     }
 
     /// What may not run twice gets no other node before it must be frozen on the one that was removed.
@@ -251,6 +253,21 @@ import Testing
         try chain.grow(reports: [chain.report(by: 0), chain.report(by: 1), chain.report(by: 3)])
         #expect(chain.state.apps["single"].map { $0.incarnation > placed.incarnation } == true)
         #expect(chain.state.apps["single"]?.node.map { $0 != chain.id(2) } == true)
+    }
+
+    /// A target that is removed may hold a running copy already, so its move ends no sooner than that of a silent one.
+    @Test func aMoveOutlivesItsTarget() throws {
+        var chain = try Self.chain()
+        try chain.run("live", on: 1)
+        try chain.grow([.other(.leave(since: 0))], by: 1, reports: chain.reports())
+        try chain.grow(reports: chain.reports())
+        let move = try #require(chain.state.apps["live"]?.move)
+        try chain.grow([.other(chain.order(.dismiss(move.to)))], by: 1)
+        #expect(chain.state.nodes[move.to] == nil && chain.state.apps["live"]?.move == move)
+        while chain.state.time + 3_000 < move.deadline { try chain.grow(after: 3_000) }
+        #expect(chain.state.apps["live"]?.move == move)
+        try chain.grow(after: 3_000)
+        #expect(chain.state.apps["live"]?.move == nil && chain.state.apps["live"]?.node == chain.id(1))
     }
 
     @Test func theLastMemberStays() throws {
