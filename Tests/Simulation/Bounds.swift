@@ -6,7 +6,6 @@ struct Bounds {
     let devices: Int
     /// Liars at most.
     let faulty: Int
-    let blockInterval: Int64
     let idleInterval: Int64
 
     /// Milliseconds until all honest devices hear each other and have said again what the others lack: a process that was
@@ -40,7 +39,7 @@ struct Bounds {
         return 10 * (idleInterval + 500 + spoiled) + Self.engines
     }
 
-    /// Milliseconds for a move that is under way to reach its deadline, for migrator's longest wait to try again what an engine
-    /// refused, twice, and for the engine to do it.
-    static let engines: Int64 = 20_000 + 2 * 5_000 + 1_000
+    /// Milliseconds for a move that is under way to reach its deadline, for migrator's longest pause before it tries again what an
+    /// engine refused, twice, and for the engine to do it.
+    static let engines: Int64 = 15_000 + 2 * 5_000 + 1_000
 }

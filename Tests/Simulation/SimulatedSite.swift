@@ -49,7 +49,7 @@ public final class SimulatedSite {
     }
 
     /// Milliseconds for which all must then stay as it should be.
-    static let calm: Int64 = 2_000
+    static let calm: Int64 = 1_000
 
     let name = "simulation"
     let parameters: SiteParameters
@@ -86,7 +86,7 @@ public final class SimulatedSite {
             quorum: cast.rule, blockInterval: 1_000, absentAfter: 6_000, moveDeadline: 15_000, declaredDemand: 100)
         bounds = Bounds(
             devices: cast.devices, faulty: SiteCast.bearable(devices: cast.devices, rule: cast.rule),
-            blockInterval: parameters.blockInterval, idleInterval: parameters.idleInterval)
+            idleInterval: parameters.idleInterval)
         let isCalm = options.faults == .none
         network = SimulatedNetwork(time: time, weather: isCalm ? .init(loss: 0, duplication: 0) : .init())
         // Seven of eight are short, so that there can be many.
