@@ -85,7 +85,7 @@ public final class SimulatedSite {
         parameters = SiteParameters(
             quorum: cast.rule, blockInterval: 1_000, absentAfter: 6_000, moveDeadline: 15_000, declaredDemand: 100)
         bounds = Bounds(
-            devices: cast.devices, faulty: SiteCast.bearable(devices: cast.devices, rule: cast.rule),
+            faulty: SiteCast.bearable(devices: cast.devices, rule: cast.rule),
             idleInterval: parameters.idleInterval)
         let isCalm = options.faults == .none
         network = SimulatedNetwork(time: time, weather: isCalm ? .init(loss: 0, duplication: 0) : .init())
