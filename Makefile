@@ -40,10 +40,10 @@ simulation: prerequisites ## Whole sites of simulated nodes under faults
 	@scripts/test simulation
 
 .PHONY: simulate
-simulate: build ## A suite on simulated networks: SUITE=elections|site SEEDS=1000 FROM=0 [ENGINE=raft] [VERBOSE=1]
-	@$(if $(filter elections mutants site,$(SUITE)),,echo "SUITE=$(SUITE): there are elections, mutants and site" >&2; exit 2)
+simulate: build ## Simulated networks: SUITE=elections|site|mutants|site-mutants SEEDS=1000 FROM=0 [VERBOSE=1]
+	@$(if $(filter elections mutants site site-mutants,$(SUITE)),,echo "SUITE=$(SUITE): there are elections, mutants, site and site-mutants" >&2; exit 2)
 	@.build/release/simulate $(SUITE) --seeds $(or $(SEEDS),1000) --from $(or $(FROM),0) \
-		$(if $(ENGINE),--engine $(ENGINE)) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(VERBOSE),--verbose)
+		$(if $(ENGINE),--engine $(ENGINE)) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(LIARS),--liars $(LIARS)) $(if $(VERBOSE),--verbose)
 
 .PHONY: transcripts
 transcripts: build ## Write docs/elections/*.txt anew: what nodes say to each other while they elect

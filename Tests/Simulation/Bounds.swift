@@ -3,10 +3,8 @@ import PlannerCore
 /// How soon a site must be well once nothing goes wrong any more, from what the cores state of their own waiting. Liars
 /// go on lying meanwhile.
 struct Bounds {
-    let devices: Int
     /// Liars at most.
     let faulty: Int
-    let blockInterval: Int64
     let idleInterval: Int64
 
     /// Milliseconds until all honest devices hear each other and have said again what the others lack: a process that was
@@ -21,9 +19,10 @@ struct Bounds {
         return (timeouts.propose(round) + 2 * timeouts.vote(round)) * 21 / 20 + 500
     }
 
-    /// Rounds within which the first block must be there: the one that is running, and one for each member, since
-    /// whoever holds the newest lock proposes in one of them.
-    var rounds: Int { devices + 1 }
+    /// Rounds within which the first block must be there: the one that is running, and then one whose proposer is honest. That is
+    /// Tendermint's, whose network passes on to everybody what one has received. Here a block that a liar gave to some only is
+    /// passed on by whoever proposes it again, which may take n + 1 rounds; no seed so far has taken more than these.
+    var rounds: Int { faulty + 2 }
 
     /// Milliseconds within which the next block must be committed by somebody honest.
     ///
@@ -40,7 +39,7 @@ struct Bounds {
         return 10 * (idleInterval + 500 + spoiled) + Self.engines
     }
 
-    /// Milliseconds for a move that is under way to reach its deadline, for migrator's longest wait to try again what an engine
-    /// refused, twice, and for the engine to do it.
-    static let engines: Int64 = 20_000 + 2 * 5_000 + 1_000
+    /// Milliseconds for a move that is under way to reach its deadline, for migrator's longest pause before it tries again what an
+    /// engine refused, twice, and for the engine to do it.
+    static let engines: Int64 = 15_000 + 2 * 5_000 + 1_000
 }

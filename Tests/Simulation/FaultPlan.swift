@@ -41,8 +41,10 @@ struct FaultPlan {
     /// Chance out of 1,000 that something befalls a handoff at the start of one of its steps.
     private(set) var ambushes = 0
 
-    /// - Parameter devices: how many there are.
-    init(drawing time: Timeline, devices: Int, _ temper: SiteFaults = .mixed) {
+    /// - Parameters:
+    ///   - devices: how many there are.
+    ///   - isLong: twice as many faults in twice the time.
+    init(drawing time: Timeline, devices: Int, _ temper: SiteFaults = .mixed, isLong: Bool) {
         guard temper != .none else { return }
         suddenDeaths = time.chance(perMille: 500) ? Int(time.draw(1...6)) : 0
         ambushes = time.chance(perMille: 600) ? Int(time.draw(50...300)) : 0
@@ -50,11 +52,11 @@ struct FaultPlan {
             faults = Self.draw(time, devices: devices, temper)
             return
         }
-        for _ in 0..<Int(time.draw(3...9)) {
-            faults.append(
-                Fault(
-                    at: time.draw(4_500...19_000), duration: time.draw(200...8_000),
-                    kind: Self.draw(time, devices: devices)))
+        for _ in 0..<Int(isLong ? time.draw(3...9) : time.draw(2...6)) {
+            let at = isLong ? time.draw(4_500...19_000) : time.draw(4_000...9_500)
+            // Few last so long that apps are placed elsewhere meanwhile.
+            let duration = isLong || time.chance(perMille: 100) ? time.draw(200...8_000) : time.draw(200...4_000)
+            faults.append(Fault(at: at, duration: duration, kind: Self.draw(time, devices: devices)))
         }
         // Long enough for the others to give the device up and to run its apps.
         if time.chance(perMille: 400) {

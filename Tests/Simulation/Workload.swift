@@ -27,12 +27,15 @@ struct Workload {
 
     var names: [String] { wishes.flatMap(\.submissions).map(\.specification.name).sorted() }
 
-    /// - Parameter capacities: each device's, in thousandths of a core.
-    init(drawing time: Timeline, capacities: [Int]) {
+    /// - Parameters:
+    ///   - capacities: each device's, in thousandths of a core.
+    ///   - isLong: the last wishes come after 16 s, not 9 s.
+    init(drawing time: Timeline, capacities: [Int], isLong: Bool) {
+        let end = isLong ? 16_000 : 9_000
         if time.chance(perMille: 200) {
             fill(time, capacities)
         } else {
-            crowd(time)
+            crowd(time, end)
         }
         if time.chance(perMille: 300) {
             let job = Self.app(
@@ -43,18 +46,18 @@ struct Workload {
         }
         if time.chance(perMille: 300) {
             removed.insert("app0")
-            removalAt = time.draw(7_000...17_000)
+            removalAt = time.draw(7_000...end + 1_000)
         }
     }
 
     /// All on one device, so that there is something to balance.
-    private mutating func crowd(_ time: Timeline) {
+    private mutating func crowd(_ time: Timeline, _ end: Int) {
         let crowd = (0..<Int(time.draw(3...6))).map {
             Submission(specification: Self.app("app\($0)", time, Int(time.draw(80...320))), on: "pi1")
         }
         wishes.append(Wish(at: 1_000, submissions: crowd))
         let late = Submission(specification: Self.app("late", time, Int(time.draw(80...320))))
-        wishes.append(Wish(at: time.draw(5_000...16_000), submissions: [late]))
+        wishes.append(Wish(at: time.draw(5_000...end), submissions: [late]))
     }
 
     /// Full devices, as in section 6.2 of the paper: each app needs 5 to 40 % of a device, and they are admitted until the mean

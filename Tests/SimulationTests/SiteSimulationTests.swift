@@ -17,8 +17,8 @@ struct SiteSimulationTests {
         replayed.map { [[$0]] }
         ?? (0..<8).map { share in Array(1...seeds).filter { $0 % 8 == share } }
 
-    /// Loss, delay, duplication, partitions, killed processes, power cuts, engines that fail: no height has two
-    /// blocks, every block recomputes, no app runs twice, and in the end each one runs once and blocks are committed.
+    /// Loss, delay, duplication, partitions, killed processes, power cuts, engines that fail, devices that lie: no height has
+    /// two blocks, every block recomputes, no app runs twice, and in the end each one runs once and blocks are committed.
     @Test(arguments: shares) func aSiteBearsWhatGoesWrong(seeds: [UInt64]) throws {
         var moves = 0
         var blocks = 0
@@ -46,7 +46,9 @@ struct SiteSimulationTests {
     @Test func nothingGoesWrongWhereNothingGoesWrong() {
         for seed in 1...UInt64(3) {
             var options = SimulatedSite.Options()
-            options.hasFaults = false
+            options.devices = 4
+            options.liars = 0
+            options.faults = .none
             options.engine = RaftElection.self
             let outcome = SimulatedSite(seed: seed, options: options).run()
             #expect(outcome.violations.isEmpty, "seed \(seed): \(outcome.violations)")
@@ -69,10 +71,7 @@ struct SiteSimulationTests {
         (.forgedBlock, "block 3"),
     ])
     func theJudgeSeesABrokenSite(mutant: SimulatedSite.Mutant, complaint: String) {
-        var options = SimulatedSite.Options()
-        options.hasFaults = false
-        options.mutant = mutant
-        let violations = (1...UInt64(3)).flatMap { SimulatedSite(seed: $0, options: options).run().violations }
+        let violations = (1...UInt64(3)).flatMap { SimulatedSite(seed: $0, options: mutant.options).run().violations }
         #expect(violations.contains { $0.contains(complaint) }, "\(violations)")
     }
 
@@ -84,5 +83,40 @@ struct SiteSimulationTests {
             SimulatedSite(seed: seed, options: options).run().violations.contains { $0.contains("runs twice") }
         }
         #expect(isSeen)
+    }
+
+    /// Nodes that break a rule of the chain, or of fencing, while others lie: not each history shows it, but some do.
+    /// `simulate site-mutants` says how many.
+    @Test(arguments: [
+        (SimulatedSite.Mutant.noLock, "has precommitted"),
+        (.volatileVotes, " and "),
+        (.quorumOffByOne, "certificate-below-quorum"),
+        (.planNotRecomputed, "wrong-plan"),
+        (.incarnationIgnored, "and runs on"),
+        (.wrongCertificate, "certificate"),
+    ])
+    func theJudgeSeesBrokenRules(mutant: SimulatedSite.Mutant, complaint: String) {
+        let isSeen = (0..<UInt64(40)).contains { seed in
+            SimulatedSite(seed: seed, options: mutant.options).run().violations.contains { $0.contains(complaint) }
+        }
+        #expect(isSeen, "\(mutant.rawValue) is seen in none of 40 seeds")
+    }
+
+    /// Safety has its limit where it is stated: with f + 1 liars there are two blocks of one height, and the judge sees them.
+    @Test func oneLiarTooManyForksTheChain() {
+        let isForked = (0..<UInt64(20)).contains { SimulatedSite(seed: $0, options: .forked).run().isForked }
+        #expect(isForked, "two liars of four have forked the chain in none of 20 seeds")
+    }
+
+    /// One liar of four that jams stopped the chain for ever, before locks were shown and both votes of a liar counted.
+    @Test func aJamIsOver() {
+        var options = SimulatedSite.Options()
+        options.devices = 4
+        options.liars = 1
+        options.behaviours = [.jam]
+        for seed in 0..<UInt64(6) {
+            let violations = SimulatedSite(seed: seed, options: options).run().violations
+            #expect(violations.isEmpty, "seed \(seed): \(violations)")
+        }
     }
 }

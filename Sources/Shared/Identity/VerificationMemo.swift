@@ -16,7 +16,9 @@ public final class VerificationMemo: @unchecked Sendable {
         let bytes: [UInt8]
 
         /// A signature names its bytes well enough.
-        func hash(into hasher: inout Hasher) { hasher.combine(signature) }
+        func hash(into hasher: inout Hasher) {
+            signature.bytes.withUnsafeBytes { hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: $0.prefix(16))) }
+        }
     }
 
     private struct Drawn: Hashable {
