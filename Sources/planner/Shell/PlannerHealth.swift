@@ -23,13 +23,14 @@ struct PlannerHealth: Sendable {
         let seen = await core.read { machine in
             (
                 founding: machine.foundingStatus, agreement: machine.agreementStatus, state: machine.state,
-                halted: machine.halted
+                halted: machine.halted, joining: machine.joiningObstacle
             )
         }
-        checks["genesis"] = genesis(seen.founding)
+        let isInvited = seen.joining != nil && seen.state == nil
+        checks["genesis"] = isInvited ? HealthCheck(.warn, seen.joining) : genesis(seen.founding)
         if let state = seen.state {
             checks["quorum"] = quorum(seen.agreement, state)
-            checks["membership"] = membership(state)
+            checks["membership"] = membership(state, joining: seen.joining)
         }
         if let halted = seen.halted {
             checks["chain"] = HealthCheck(
@@ -70,12 +71,13 @@ struct PlannerHealth: Sendable {
                 + "placed or moved, and apps stay where they are; then work resumes by itself")
     }
 
-    private func membership(_ state: SiteState) -> HealthCheck {
+    private func membership(_ state: SiteState, joining: String?) -> HealthCheck {
         let settings = service.settings
         guard let member = state.members.first(where: { $0.id == service.here }) else {
+            if let joining { return HealthCheck(.warn, joining) }
             return HealthCheck(
                 .warn,
-                "this device's key is not among the site's members, so it only watches: start it with the key it had, or found the site anew"
+                "this device's key is not among the site's members, so it only watches: it has left or was removed, or has another key than it had. To bring it in, empty its state and start it with an invitation of the operator (planner invite)"
             )
         }
         if member.name != settings.name {
@@ -83,7 +85,9 @@ struct PlannerHealth: Sendable {
         }
         if state.parameters != settings.parameters {
             return HealthCheck(
-                .pass, "the genesis fixed other parameters than this device is set to; those of the genesis hold")
+                .pass,
+                "the chain has other parameters than this device is set to; those of the chain hold (planner configure)"
+            )
         }
         return HealthCheck(.pass)
     }

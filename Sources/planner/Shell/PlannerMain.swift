@@ -13,7 +13,8 @@ import Runtime
             """,
         version: poiseVersion,
         subcommands: [
-            Run.self, HealthVerb.self, Submit.self, Apps.self, Remove.self, Nodes.self, OperatorVerb.self,
+            Run.self, HealthVerb.self, Submit.self, Apps.self, Explain.self, Remove.self, Nodes.self,
+            OperatorVerb.self, Invite.self, Dismiss.self, Leave.self, Configure.self,
             ChainVerb.self, Simulate.self,
         ])
 }

@@ -30,6 +30,9 @@ struct PlannerRoutes {
         }
         router.get("apps") { _, _ in try Response.json(try await service.core().read { $0.appStatuses }) }
         router.get("apps/:name") { _, context in try await app(try context.parameter("name")) }
+        router.get("apps/:name/explanation") { _, context in
+            try await explanation(try context.parameter("name"))
+        }
         router.post("orders") { request, _ in try await counted { try await order(request) } }
         router.post("leave") { _, _ in try await counted { try await leave() } }
         router.post("receipts") { request, _ in try await counted { try await take(request) } }
@@ -74,6 +77,15 @@ struct PlannerRoutes {
                 404, "unknown-app", "no app is named \"\(name.prefix(80))\": `planner apps` lists those there are")
         }
         return try Response.json(status)
+    }
+
+    private func explanation(_ name: String) async throws -> Response {
+        let core = try await founded()
+        guard let explanation = await core.read({ $0.state?.explanation(of: name) }) else {
+            throw Problem(
+                404, "unknown-app", "no app is named \"\(name.prefix(80))\": `planner apps` lists those there are")
+        }
+        return try Response.json(explanation)
     }
 
     private func order(_ request: Request) async throws -> Response {

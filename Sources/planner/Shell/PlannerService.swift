@@ -133,7 +133,8 @@ final class PlannerService: Sendable {
         }
         let configuration = PlannerConfiguration(
             here: here.id, name: settings.name, vrf: here.vrf, site: settings.site, operatorKey: settings.operatorKey,
-            parameters: settings.parameters, expect: settings.expect, snapshotInterval: snapshotInterval)
+            parameters: settings.parameters, expect: settings.expect, snapshotInterval: snapshotInterval,
+            invitation: settings.invitation)
         return try PlannerMachine(
             configuration, genesis: genesis, chain: restored, agreement: try store.agreement(), seed: Entropy.seed())
     }

@@ -18,6 +18,12 @@ struct PlannerOptions: ParsableArguments {
     var `operator`: String?
 
     @Option(
+        help:
+            "An invitation to a site that exists (POISE_INVITATION): the device joins that and founds none. `planner invite` makes one."
+    )
+    var invitation: String?
+
+    @Option(
         help: "How many devices found the site (POISE_EXPECT; required): no block is made before so many have signed.")
     var expect: Int?
 
@@ -76,6 +82,8 @@ struct PlannerSettings: Sendable, Equatable {
     var name: String
     var site: String
     var operatorKey: PublicKey
+    /// By which this node joins a site that exists.
+    var invitation: InvitationToken?
     /// How many nodes found the site.
     var expect: Int
     /// What this node proposes for the genesis. All nodes must propose the same.
@@ -104,8 +112,11 @@ struct PlannerSettings: Sendable, Equatable {
             )
         }
         self.operatorKey = operatorKey
+        let token = try settings.optional("invitation", flag: options.invitation)
+        invitation = if let token { try Self.invitation(token, name: name, site: site) } else { nil }
         guard
             let expect = try settings.optionalInteger("expect", flag: options.expect, in: 1...Genesis.memberLimit)
+                ?? (invitation == nil ? nil : 1)
         else {
             throw SettingError(
                 "POISE_EXPECT (or --expect) is not set: it is how many devices found the site, 1 to \(Genesis.memberLimit)"
@@ -138,6 +149,20 @@ struct PlannerSettings: Sendable, Equatable {
                 "declared-demand-millicores", options.declaredDemandMillicores, usual.declaredDemand, 1...64_000),
             margin: try figure("margin-ppm", options.marginPpm, usual.margin, 0...1_000_000),
             coolDown: try figure("cool-down-ms", options.coolDownMs, usual.coolDown, 0...3_600_000))
+    }
+
+    private static func invitation(_ text: String, name: String, site: String) throws -> InvitationToken {
+        let token: InvitationToken
+        do { token = try InvitationToken(text: text) } catch {
+            throw SettingError(
+                "POISE_INVITATION (or --invitation) is no invitation: \(error). It is one line of `planner invite`")
+        }
+        guard token.invitation.name == name, token.invitation.site == site else {
+            throw SettingError(
+                "POISE_INVITATION is for \(token.invitation.name) of site \(token.invitation.site), but this device is \(name) of \(site): set POISE_NAME and POISE_SITE as it says"
+            )
+        }
+        return token
     }
 
     static let nameRule = "1 to 63 of a-z, 0-9 and hyphens, with no hyphen at either end"

@@ -12,6 +12,8 @@ struct HeadView: Codable, Hashable, Sendable {
     var time: Int64
     var term: UInt64
     var stateRoot: Digest
+    var operatorKey: PublicKey
+    var parameters: SiteParameters
     var members: [Member]
 
     init(_ state: SiteState, site: String) {
@@ -22,6 +24,8 @@ struct HeadView: Codable, Hashable, Sendable {
         time = state.time
         term = state.term
         stateRoot = state.root
+        operatorKey = state.operatorKey
+        parameters = state.parameters
         members = state.members
     }
 }

@@ -33,6 +33,27 @@ enum ChainReplay {
         }
     }
 
+    /// The chain up to and with the block of this height, for whoever only reads it.
+    /// - Returns: nil if older blocks are gone, or that block isn't there yet.
+    /// - Throws: `StorageError`, `ChainFault`.
+    static func chain(upTo height: UInt64, _ reader: ChainReader) throws -> Chain? {
+        guard let genesis = try reader.genesis() else { return nil }
+        var chain = try Chain(genesis: genesis)
+        if let snapshot = try reader.snapshot(), snapshot.height <= height {
+            chain = try Chain(snapshot: snapshot.bytes, genesis: chain.genesis.hash)
+        }
+        var next = chain.state.height + 1
+        while next <= height, case let piece = try reader.blocks(from: next, limit: 64, bytes: 4 << 20), !piece.isEmpty
+        {
+            for block in piece where block.height <= height {
+                guard block.height == chain.state.height + 1 else { return nil }
+                try chain.append(block, trusting: true)
+            }
+            next = chain.state.height + 1
+        }
+        return chain.state.height == height ? chain : nil
+    }
+
     private static func unusable(_ fault: ChainFault) -> StorageError {
         StorageError(
             "the stored chain doesn't hold: \(fault). Move the chain's files away and start again; the other nodes send the blocks"
