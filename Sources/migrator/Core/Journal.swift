@@ -6,6 +6,10 @@ public struct Journal: Codable, Hashable, Sendable {
 
     /// Names the system's run between two boots: times by the monotonic clock mean nothing in another one.
     public var boot = ""
+    /// Set while the engine has not been looked at since that boot.
+    var isUnseen: Bool?
+    /// Apps that a boot ended, not they themselves, until they are started again; in ascending order.
+    var interrupted: [HandoffKey]?
     /// Of the newest placement acted upon. An older one is never acted upon again.
     public var height: UInt64 = 0
     /// The moves that the chain has in flight.

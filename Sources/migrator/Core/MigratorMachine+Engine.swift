@@ -32,6 +32,8 @@ extension MigratorMachine {
         copies = byApp
         if observation.isAfterBoot {
             observation.isAfterBoot = false
+            journal.isUnseen = nil
+            interrupted = []
             for copy in found {
                 if case .ended = copy.state {
                     interrupted.insert(HandoffKey(app: copy.app, incarnation: copy.incarnation))
@@ -91,7 +93,11 @@ extension MigratorMachine {
                 return close(index, .done)
             }
             concludeUpkeep(app, outcome)
-        case .restart, .freeze, .thaw, .setAside: concludeUpkeep(app, outcome)
+        case .restart(let copy):
+            // Not before it is done: a busy engine must not make a failure of an app that lost its power.
+            if case .done = outcome { interrupted.remove(HandoffKey(app: copy.app, incarnation: copy.incarnation)) }
+            concludeUpkeep(app, outcome)
+        case .freeze, .thaw, .setAside: concludeUpkeep(app, outcome)
         case .prepare(let entry, _, _), .checkpoint(let entry), .ship(let entry, _, _), .askRestore(let entry, _),
             .resume(let entry, _):
             guard let index = journal.outgoing.firstIndex(where: { $0.key == entry.key }) else { return }

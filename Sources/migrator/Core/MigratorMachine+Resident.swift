@@ -76,7 +76,6 @@ extension MigratorMachine {
         }
         if plan.at <= now {
             plan.lastStart = now
-            interrupted.remove(HandoffKey(app: own.app, incarnation: own.incarnation))
             perform(own.app, .restart(own))
         }
         restarts[own.app] = plan

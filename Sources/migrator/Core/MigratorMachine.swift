@@ -37,7 +37,13 @@ public struct MigratorMachine: StateMachine {
     /// Since when an app has copies here and no place in the site.
     var goneSince: [String: Int64] = [:]
     /// Apps that a reboot ended, not they themselves: started again whatever their restart policy says.
-    var interrupted: Set<HandoffKey> = []
+    var interrupted: Set<HandoffKey> {
+        get { Set(journal.interrupted ?? []) }
+        set {
+            let keys = newValue.sorted { ($0.app, $0.incarnation) < ($1.app, $1.incarnation) }
+            journal.interrupted = keys.isEmpty ? nil : keys
+        }
+    }
     var boot = ""
     var now: Int64 = 0
     var wallTime: Int64 = 0
@@ -95,6 +101,7 @@ public struct MigratorMachine: StateMachine {
     private mutating func start(_ boot: String) {
         self.boot = boot
         observation.isDue = true
+        defer { observation.isAfterBoot = journal.isUnseen == true }
         guard journal.boot != boot else { return }
         let isFirst = journal.boot.isEmpty
         journal.boot = boot
@@ -108,7 +115,7 @@ public struct MigratorMachine: StateMachine {
             journal.incoming[index].freezeAt = now
             journal.incoming[index].measures.phaseSince = now
         }
-        if !isFirst { observation.isAfterBoot = true }
+        if !isFirst { journal.isUnseen = true }
     }
 
     private mutating func take(_ new: Placement) {
