@@ -49,6 +49,15 @@ final class PlannerProcess: SimulatedProcess {
     /// In which round its agreement is.
     var round: UInt32? { machine?.agreementStatus?.round }
 
+    /// Where it stands, in words.
+    var standing: String {
+        guard let machine else { return "is down" }
+        guard let status = machine.agreementStatus else {
+            return "is not founded: \(machine.foundingStatus.obstacle ?? "nothing in the way")"
+        }
+        return "is in height \(status.height), round \(status.round), step \(status.step)"
+    }
+
     private func identify() {
         guard device.gossip.isUp else { return later(250) { [self] in identify() } }
         let configuration = PlannerConfiguration(

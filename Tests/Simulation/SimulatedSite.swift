@@ -159,7 +159,9 @@ public final class SimulatedSite {
         let bound = bounds.firstBlock(from: round)
         while judge.violations.isEmpty, judge.chain?.state.height ?? 0 == height {
             pass(until: time.now + 50)
-            if time.now - end > bound { judge.accuse("no block \(bound) ms after the last fault, in round \(round)") }
+            guard time.now - end > bound else { continue }
+            let stands = devices.map { "\($0.name) \($0.planner.standing)" }.joined(separator: "; ")
+            judge.accuse("no block \(bound) ms after the last fault, then in round \(round): \(stands)")
         }
         return time.now - end
     }
@@ -224,10 +226,16 @@ public final class SimulatedSite {
             if problem == nil || problem?.status == 404, isGone {
                 note(device, "has removed \(app)")
                 // A submission that was asked for twice, for want of an answer, may bring it back.
-                time.after(3_000) { [self] in if judge.chain?.state.apps[app] != nil { remove(app) } }
+                removeAgain(app)
             } else {
                 time.after(1_000) { [self] in remove(app) }
             }
+        }
+    }
+
+    private func removeAgain(_ app: String) {
+        time.after(2_000) { [self] in
+            if judge.chain?.state.apps[app] != nil { remove(app) } else { removeAgain(app) }
         }
     }
 

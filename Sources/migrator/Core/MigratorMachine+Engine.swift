@@ -94,7 +94,13 @@ extension MigratorMachine {
                 return close(index, .done)
             }
             concludeUpkeep(app, running, outcome)
-        case .restart, .freeze, .thaw, .setAside: concludeUpkeep(app, running, outcome)
+        case .restart(let copy):
+            // Not before it is done: a busy engine must not make a failure of an app that lost its power.
+            if case .done = outcome {
+                journal.interrupted.removeAll { $0 == HandoffKey(app: copy.app, incarnation: copy.incarnation) }
+            }
+            concludeUpkeep(app, running, outcome)
+        case .freeze, .thaw, .setAside: concludeUpkeep(app, running, outcome)
         case .prepare(let entry, _, _), .checkpoint(let entry), .ship(let entry, _, _), .askRestore(let entry, _),
             .resume(let entry, _):
             guard let index = journal.outgoing.firstIndex(where: { $0.key == entry.key }) else { return }

@@ -82,7 +82,6 @@ extension MigratorMachine {
         }
         if plan.at <= now, mayRun(own.isolated) {
             plan.lastStart = now
-            journal.interrupted.removeAll { $0 == HandoffKey(app: own.app, incarnation: own.incarnation) }
             perform(own.app, .restart(own))
         }
         restarts[own.app] = plan

@@ -14,6 +14,14 @@ extension Agreement {
         return certificate.signatures.map { SignedVote(voter: $0.member, vote: vote, signature: $0.signature) }
     }
 
+    /// The precommits that let this node leave the round before, in ascending order of member. Where a liar's is among them, which
+    /// nobody else got, the others must see it or they wait in that round for ever.
+    var passage: [SignedVote] {
+        guard round > 0 else { return [] }
+        let ballot = Ballot(round: round - 1, step: .precommit)
+        return (votes[ballot] ?? [:]).values.sorted { $0.voter < $1.voter }
+    }
+
     /// The second vote of a member that voted twice. As in the paper each of them counts for its block: else a liar could vote
     /// for nothing to some, and they would never believe in the quorum that its other vote makes. Bounded by
     /// the blocks that are offered here.

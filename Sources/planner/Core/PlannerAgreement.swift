@@ -179,7 +179,8 @@ extension PlannerMachine {
         for (tag, bytes) in agreement.unsigned { sign(tag, bytes) }
         if let proposal = agreement.ownProposal { publish(proposal) }
         for vote in agreement.ownVotes { publish(vote) }
-        if agreement.round > 0 { for vote in agreement.polka where vote.voter != here { publish(vote) } }
+        guard agreement.round > 0 else { return }
+        for vote in agreement.polka + agreement.passage where vote.voter != here { publish(vote) }
     }
 
     private mutating func blame(round: UInt32) {

@@ -102,4 +102,14 @@ struct LiarTests {
         #expect(agreement.valid == Agreement.Hold(round: 0, block: block.id))
         #expect(agreement.locked == nil)
     }
+
+    /// Whoever leaves a round by a liar's vote that nobody else got says so, or the others would wait in it.
+    @Test func whatEndedARoundIsShown() {
+        var agreement = agreement(hasProposal: false)
+        #expect(agreement.passage.isEmpty)
+        for index in 1...3 { _ = agreement.take(vote(.precommit, 0, nil, by: index)) }
+        _ = agreement.elapsed(.precommit(height: 1, round: 0))
+        #expect(agreement.round == 1)
+        #expect(agreement.passage.map(\.voter) == [chain.id(1), chain.id(2), chain.id(3)])
+    }
 }
