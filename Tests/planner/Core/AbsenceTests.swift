@@ -174,7 +174,6 @@ import Testing
         try chain.grow()
         let (height, time, target) = (chain.state.height, chain.state.time, chain.id(2))
         chain.state.apps["counter"]?.phase = .moving
-        let target = chain.id(2)
         chain.state.apps["counter"]?.move = RunningMove(
             to: target, incarnation: 50, height: height, deadline: time + 300_000)
         for _ in 0..<100 { try chain.grow(reports: reportsWithout(&chain)) }

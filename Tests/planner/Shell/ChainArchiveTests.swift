@@ -19,7 +19,7 @@ import Testing
         var blocks: [CommittedBlock] = []
         var snapshot: StoredSnapshot?
         for height in 1...10 {
-            let submission = Transaction.submit([SubmittedApp(specification: .test("app\(height)"))])
+            let submission = Ask.submit([SubmittedApp(specification: .test("app\(height)"))])
             blocks.append(chain.certify(try chain.grow(height == 2 ? [submission] : [], reports: chain.reports())))
             if height == 6 { snapshot = StoredSnapshot(try chain.snapshot()) }
         }
