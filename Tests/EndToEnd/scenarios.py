@@ -339,7 +339,7 @@ def constrained(site):
     before = {app: ask(site, app, port) for app, port in zip(bound, range(9901, 9904))}
     assert move_of(site, ("free",))["from"] == "pi3"
     height = site.common_head()[0]
-    wait_until("the site has had the time to move more", lambda: site.common_head()[0] > height + 30, 120)
+    wait_until("the site has had the time to move more", lambda: site.common_head()[0] > height + 15, 120)
     assert not [move for move in site.moves() if move["app"] in bound], site.moves()
     for (app, known), port in zip(before.items(), range(9901, 9904)):
         single_copy(site, app)
@@ -355,6 +355,41 @@ def constrained(site):
         raise AssertionError("a wish that its own pin forbids was accepted")
     remove(site, *bound, "lost", "free")
     upstairs.install(site.count)
+
+
+def left_and_invited(site):
+    """A device leaves once its app has moved away live, and comes back as a new node by the operator's invitation"""
+    first, last = site["pi1"], site["pi4"]
+    site.submit(first, compose(lodger=counter(9911)), on="pi4")
+    assert where(site, "lodger") == "pi4"
+    for _ in range(7):
+        ask(site, "lodger", 9911, "/", "POST")
+    before = ask(site, "lodger", 9911)
+    last.service("planner", "leave", timeout=300)
+    assert {node["name"] for node in first.json("planner", "nodes")} == {"pi1", "pi2", "pi3"}
+    single_copy(site, "lodger")
+    assert where(site, "lodger") != "pi4" and ask(site, "lodger", 9911) == before
+    health = last.service("planner", "health", check=False).stdout
+    assert "so it only watches" in health, health
+    # A member that is none can't order, and a key that is not the operator's can't either.
+    for command in (("planner", "remove", "lodger"), ("planner", "leave")):
+        refused = last.service(*command, check=False)
+        assert refused.returncode != 0 and "no member of the site" in refused.stdout + refused.stderr, refused
+    first.exec("docker", "exec", "poise-planner", "planner", "operator", "create", "--operator-key", "/tmp/other")
+    refused = first.service("planner", "dismiss", "pi3", "--operator-key", "/tmp/other", check=False)
+    assert refused.returncode != 0 and "not signed with the operator's key" in refused.stdout + refused.stderr, refused
+    # Its state goes, and so does its key.
+    last.exec("sh", "-c", "docker ps -aq --filter label=com.docker.compose.project=poise | xargs docker rm -f && "
+              "docker volume ls -q --filter label=com.docker.compose.project=poise | xargs docker volume rm")
+    token = first.service("planner", "invite", "pi4", "--hours", "1").stdout.strip()
+    last.install(site.count, POISE_INVITATION=token)
+    wait_until("pi4 is a member again", lambda: "pi4" in {node["name"] for node in first.json("planner", "nodes")}, 120)
+    wait_until("all four hold the same chain again", site.common_head, 120)
+    site.submit(first, compose(guest=counter(9912)), on="pi4")
+    assert where(site, "guest") == "pi4"
+    told = first.service("planner", "explain", "guest").stdout
+    assert "guest is running on pi4" in told and "pi2" in told, told
+    remove(site, "lodger", "guest")
 
 
 def chain_verifies(site):
@@ -382,5 +417,6 @@ def power_cut(site):
 TESTS = [
     moved_state, *(crash(service) for service in SERVICES), failed_restore, damaged_checkpoint, completed_app,
     bad_submissions, full_disk, engine_crash, cut_in_a_move, replaced_service, constrained, cut_and_heal, cut_off_policies, power_cut,
+    left_and_invited,
     *elections.TESTS, chain_verifies,
 ]

@@ -104,8 +104,7 @@ extension GossipMachine {
 
     mutating func take(_ change: SharedRequest, _ request: RequestNumber, now: Int64) {
         let message = change.message
-        let kind: MessageKind
-        if case .leave = change.verb { kind = .leave } else { kind = .report }
+        let kind = change.verb.kind(of: message)
         guard message.sender == change.node,
             message.sender.verifies(message.signature, of: message.signedBytes(site: site))
         else {
@@ -142,6 +141,21 @@ extension GossipMachine {
             answer(
                 request,
                 Problem(409, reason.rawValue, "the message changes nothing (\(reason.rawValue)): sign a newer one"))
+        }
+    }
+}
+
+extension SharedRequest.Verb {
+    /// What a message must be to make this change. Whoever joins or leaves a site that has a chain says so to the chain, which the
+    /// message then reaches as any other transaction.
+    fileprivate func kind(of message: SignedMessage) -> MessageKind {
+        guard message.kind == .transaction else {
+            if case .leave = self { return .leave } else { return .report }
+        }
+        switch (self, try? Transaction(encoded: message.payload.bytes)) {
+        case (.introduce, .join), (.leave, .leave): return .transaction
+        case (.leave, _): return .leave
+        default: return .report
         }
     }
 }

@@ -188,19 +188,32 @@ struct Agreement: Sendable {
     mutating func take(_ proposal: Proposal, by sender: NodeID, signature: Signature, _ candidate: Candidate)
         -> [Action]
     {
-        guard proposal.round <= min(round + Self.reach, Timeouts.lastRound) else {
-            return [.count("round-too-far-ahead")]
-        }
-        if proposal.round > 0, proposer(of: proposal.round) != sender {
-            return [.count(Refusal.Reason.notTheProposer.rawValue)]
-        }
-        if let known = offers[proposal.round]?[sender] {
-            return known.proposal == proposal ? [] : [.count("double-proposal")]
-        }
+        if let objection = objection(to: proposal, by: sender) { return [.count(objection)] }
+        if offers[proposal.round]?[sender] != nil { return [] }
         candidates[proposal.block] = candidates[proposal.block] ?? candidate
         offers[proposal.round, default: [:]][sender] = Offer(proposal: proposal, signature: signature)
         let isStray = proposal.round == 0 && sender != leader
         return (isStray ? [.count(Refusal.Reason.notTheLeader.rawValue)] : []) + advance()
+    }
+
+    /// Why a proposal is not worth looking at, whatever its block: it is out of reach, or its sender has no turn or has proposed
+    /// something else in this round; nil if it is. To judge a block costs much, and a liar can make as many as it likes.
+    func objection(to proposal: Proposal, by sender: NodeID) -> String? {
+        guard proposal.round <= min(round + Self.reach, Timeouts.lastRound) else { return "round-too-far-ahead" }
+        if proposal.round > 0, proposer(of: proposal.round) != sender {
+            return Refusal.Reason.notTheProposer.rawValue
+        }
+        guard let known = offers[proposal.round]?[sender] else { return nil }
+        return known.proposal == proposal ? nil : "double-proposal"
+    }
+
+    /// Whether a proposal is a reason to begin this height before the block interval is over here: it has been taken, its
+    /// sender has this turn, and its block is valid.
+    func isDue(_ proposal: Proposal, by sender: NodeID) -> Bool {
+        guard offers[proposal.round]?[sender]?.proposal == proposal, proposer(of: proposal.round) == sender,
+            case .success? = candidates[proposal.block]?.verdict
+        else { return false }
+        return true
     }
 
     /// Whether a proposal or its block would tell nothing new.

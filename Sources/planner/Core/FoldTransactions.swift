@@ -135,6 +135,7 @@ extension SiteState {
             removeMember(evidence.culprit, "\(name(of: evidence.culprit)) has voted twice", at: time)
         }
         nodes[sender]?.transactions.insert(sequence)
+        nodes[sender]?.hear(at: time)
     }
 
     private mutating func perform(_ order: Order, at time: Int64) {

@@ -55,6 +55,13 @@ public struct NodeRecord: ByteCodable, Hashable {
     /// Whether it can be given apps: it has reported, is not absent and doesn't leave.
     public var isPresent: Bool { report != nil && !absent && drainsUntil == nil }
 
+    /// The node has said something, be it a receipt: it is there. Else the app that has just arrived there would be taken off it in the
+    /// same block, as its report can be in a later one.
+    mutating func hear(at time: Int64) {
+        seenAt = time
+        absent = false
+    }
+
     /// - Parameter base: what the report shows beside the chain's apps.
     mutating func take(_ report: Report, base: Resources, sequence: UInt64, at time: Int64) {
         self.report = report

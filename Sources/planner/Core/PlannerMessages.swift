@@ -147,6 +147,7 @@ extension PlannerMachine {
             return
         }
         if !agreement.knows(proposal, by: message.sender) {
+            if let objection = agreement.objection(to: proposal, by: message.sender) { return count(objection) }
             guard message.sender.verifies(offered.signature, of: proposal.encoded) else {
                 count("bad-proposal-signature")
                 return
@@ -155,7 +156,10 @@ extension PlannerMachine {
             drive { $0.take(proposal, by: message.sender, signature: offered.signature, candidate) }
         }
         take(offered.prevotes, of: proposal)
-        if self.agreement?.height == proposal.height { drive { $0.start() } }
+        guard let agreement = self.agreement, agreement.height == proposal.height,
+            agreement.isDue(proposal, by: message.sender)
+        else { return }
+        drive { $0.start() }
     }
 
     private mutating func candidate(_ offered: ProposalMessage, _ state: SiteState) -> Agreement.Candidate? {

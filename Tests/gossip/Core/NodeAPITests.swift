@@ -52,6 +52,27 @@ import Testing
         #expect(ask(&mesh, .leave, 5, signed(.leave, by: 5, sequence: 2)) == "changed")
     }
 
+    /// Of a site that has a chain the chain decides who is a member: what is said here goes there, and nothing is forgotten before.
+    @Test func theChainIsToldOfComingAndGoing() throws {
+        var mesh = try Mesh(seed: 1, count: 1) { _ in [] }
+        func transaction(_ transaction: Transaction, _ sequence: UInt64) -> SignedMessage {
+            signed(.transaction, by: 5, sequence: sequence, payload: transaction.encoded)
+        }
+        let invitation = Invitation(
+            genesis: .zero, site: Mesh.site, height: 1, head: .zero, members: .zero, name: "pi5", expires: 1, key: .zero
+        )
+        let member = Member(id: Mesh.key(5).nodeID, name: "pi5", vrf: .zero)
+        let join = Transaction.join(Join(invitation: invitation, signature: .zero, member: member, proof: .zero))
+        #expect(ask(&mesh, .introduce(address: nil), 5, transaction(join, 1)) == "changed")
+        #expect(ask(&mesh, .introduce(address: nil), 5, signed(.report, by: 5, sequence: 1)) == "created")
+        #expect(ask(&mesh, .leave, 5, transaction(join, 2)) == "400 wrong-kind")
+        #expect(ask(&mesh, .introduce(address: nil), 5, transaction(.leave(since: 3), 2)) == "400 wrong-kind")
+        #expect(ask(&mesh, .leave, 5, transaction(.leave(since: 3), 2)) == "changed")
+        #expect(mesh.nodes[0].machine.scores(now: 0).count == 1, "it still reports while its apps move away")
+        let kinds = mesh.nodes[0].machine.feed.lines(after: nil, kinds: [.transaction]).map(\.message.kind)
+        #expect(kinds == [.transaction, .transaction])
+    }
+
     @Test func anOlderReportReplacesNothing() throws {
         var mesh = try Mesh(seed: 1, count: 1) { _ in [] }
         #expect(ask(&mesh, .introduce(address: nil), 5, signed(.report, by: 5, sequence: 900)) == "created")

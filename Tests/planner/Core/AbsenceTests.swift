@@ -256,4 +256,21 @@ import Testing
         let until = try #require(touch.until)
         #expect(real > until)
     }
+
+    /// The target of a move was cut off after it had restored the app. Its receipt is in a block before its report is.
+    @Test func whoSendsAReceiptIsThere() throws {
+        var chain = TestChain(nodes: 3, parameters: SiteParameters(moveDeadline: 300_000))
+        try chain.grow(reports: chain.reports())
+        try chain.run("counter", on: 0)
+        let (height, time, target) = (chain.state.height, chain.state.time, chain.id(2))
+        chain.state.apps["counter"]?.phase = .moving
+        chain.state.apps["counter"]?.move = RunningMove(
+            to: target, incarnation: 50, height: height, deadline: time + 300_000)
+        for _ in 0..<6 { try chain.grow(reports: chain.reports(silent: [2]), after: 3_000) }
+        #expect(chain.state.nodes[target]?.absent == true && chain.state.apps["counter"]?.phase == .moving)
+        let arrived = Receipt(app: "counter", incarnation: 50, outcome: .running)
+        try chain.grow([.receipt(arrived)], by: 2, reports: chain.reports(silent: [2]))
+        #expect(chain.state.nodes[target]?.absent == false)
+        #expect(chain.state.apps["counter"]?.phase == .running && chain.state.apps["counter"]?.node == target)
+    }
 }

