@@ -117,8 +117,9 @@ def cut_and_heal(site):
 def cut_off_policies(site):
     """A device that is cut off: its freeze app is paused and runs elsewhere, its run app doubles, and healing leaves one copy of each"""
     lost, rest = site["pi4"], site["pi1"]
-    frozen = counter(9211, labels={"poise.isolated": "freeze"})
-    site.submit(rest, compose(careful=frozen, eager=counter(9212)), on="pi4")
+    # Neither may be on its way to another device when the cut comes: a move is given its whole time.
+    frozen = counter(9211, labels={"poise.isolated": "freeze", "poise.move": "never"})
+    site.submit(rest, compose(careful=frozen, eager=counter(9212, labels={"poise.move": "never"})), on="pi4")
     for app in ("careful", "eager"):
         where(site, app)
     site.lab("cut", "pi4")
