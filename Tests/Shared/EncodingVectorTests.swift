@@ -154,7 +154,8 @@ import Testing
     @Test func kindsKeepTheirNumbers() {
         #expect(
             MessageKind.allCases.map { "\($0.rawValue) \($0.name)" }.joined(separator: ", ")
-                == "1 report, 2 leave, 3 genesis, 4 election, 5 status, 6 proposal, 7 vote, 8 blocks, 9 transaction")
+                == "1 report, 2 leave, 3 genesis, 4 election, 5 status, 6 proposal, 7 vote, 8 blocks, 9 transaction, "
+                + "10 snapshot")
         #expect(MessageKind.allCases.allSatisfy { MessageKind(name: $0.name) == $0 })
         #expect(MessageKind(name: "Report") == nil && MessageKind(rawValue: 0) == nil)
     }

@@ -10,15 +10,11 @@ public final class VerificationMemo: @unchecked Sendable {
     /// The memo of whatever runs inside ``TaskLocal/withValue(_:operation:file:line:)``.
     @TaskLocal static var current: VerificationMemo?
 
-    private struct Signed: Hashable {
+    /// Who is said to have signed what, and whether that is so.
+    private struct Claim {
         let node: NodeID
-        let signature: Signature
         let bytes: [UInt8]
-
-        /// A signature names its bytes well enough.
-        func hash(into hasher: inout Hasher) {
-            signature.bytes.withUnsafeBytes { hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: $0.prefix(16))) }
-        }
+        let isTrue: Bool
     }
 
     private struct Drawn: Hashable {
@@ -27,7 +23,8 @@ public final class VerificationMemo: @unchecked Sendable {
         let alpha: [UInt8]
     }
 
-    private var signatures: [Signed: Bool] = [:]
+    /// A signature names its bytes well enough: hardly one has two claims.
+    private var claims: [Signature: [Claim]] = [:]
     private var draws: [Drawn: VRFOutput?] = [:]
 
     public init() {}
@@ -39,16 +36,16 @@ public final class VerificationMemo: @unchecked Sendable {
 
     /// What a key has signed it verifies.
     func made(_ signature: Signature, by node: NodeID, of bytes: [UInt8]) {
-        signatures[Signed(node: node, signature: signature, bytes: bytes)] = true
+        let isKnown = claims[signature]?.contains { $0.node == node && $0.bytes == bytes } == true
+        if !isKnown { claims[signature, default: []].append(Claim(node: node, bytes: bytes, isTrue: true)) }
     }
 
     func verifies(
         _ node: NodeID, _ signature: Signature, _ bytes: [UInt8], _ verify: () -> Bool
     ) -> Bool {
-        let key = Signed(node: node, signature: signature, bytes: bytes)
-        if let known = signatures[key] { return known }
+        for claim in claims[signature] ?? [] where claim.node == node && claim.bytes == bytes { return claim.isTrue }
         let found = verify()
-        signatures[key] = found
+        claims[signature, default: []].append(Claim(node: node, bytes: bytes, isTrue: found))
         return found
     }
 

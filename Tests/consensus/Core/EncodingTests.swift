@@ -59,7 +59,7 @@ struct EncodingTests {
         }
         let bytes = try #require(Hex.decode(String(hex)))
         let keys = try [0, 32].map { first in try #require(SigningKey(seed: Array(first..<first + 32))) }
-        let genesis = try #require(Digest(hex: "865a62becc9d2951791497ee306c6aae0cee23f2efade2049dada1b26f9f726f"))
+        let genesis = try #require(Digest(hex: "f76931a321260a4c0ad046991d87fac847e375003de57922f483fe53c380e07b"))
         let head = SiteHead(
             genesis: genesis, site: Digest(of: Array("home".utf8), domain: "poise/site/1"), height: 42, seed: .zero,
             epochSeed: .zero,
