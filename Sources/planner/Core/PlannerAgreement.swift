@@ -249,8 +249,8 @@ extension PlannerMachine {
         take(after)
     }
 
-    /// A node that is no member any more says good-bye, so that nobody waits for it.
-    private mutating func leaveIfRemoved(_ after: SiteState) {
+    /// That this device is no member any more is for whoever reads its log. It goes on following the chain.
+    private mutating func noteRemoval(_ after: SiteState) {
         guard let state, state.nodes[here] != nil, after.nodes[here] == nil else { return }
         effects.append(
             .log(.warning, "the chain has no member \(configuration.name) any more since block \(after.height)"))
@@ -262,7 +262,7 @@ extension PlannerMachine {
             for timer in finished.timers { effects.append(.cancelTimer(timer)) }
         }
         guard isOfInvitation(after) else { return }
-        leaveIfRemoved(after)
+        noteRemoval(after)
         state = after
         committedAt = now
         clock.committed(after.time, at: now)
