@@ -58,8 +58,14 @@ figure: build ## Compute the evaluation in docs/evaluation.md and its figures ag
 	@scripts/figure
 
 .PHONY: bench
-bench: bench-plan images ## How long a plan takes, downtime of a live move, and what the services cost
+bench: bench-plan images bench-chain ## How long a plan takes, what a chain costs, downtime of a live move, and what the services cost
 	@scripts/bench
+
+.PHONY: bench-chain
+bench-chain: images ## How soon a block is committed and what it costs; beside etcd's put; how fast chains are checked
+	@scripts/prerequisites tests
+	@.build/release/simulate chain-figures
+	@scripts/bench-chain
 
 .PHONY: bench-elections
 bench-elections: images ## What each way to elect costs, and how soon it has a new leader; raft beside etcd's own

@@ -63,7 +63,10 @@ let package = Package(
             name: "ElectionSimulation", dependencies: [shared, "ConsensusCore"], path: "Tests/ElectionSimulation",
             swiftSettings: strict),
         .executableTarget(
-            name: "simulate", dependencies: [shared, "ConsensusCore", "ElectionSimulation", "Simulation"],
+            name: "simulate",
+            dependencies: [
+                shared, "ConsensusCore", "GossipCore", "PlannerCore", "ElectionSimulation", "Simulation",
+            ],
             path: "Tests/Simulate",
             swiftSettings: strict),
         .executableTarget(

@@ -9,13 +9,16 @@ from emulated_site import LAB, ROOT, SERVICES, Site, run, wait_until
 DEVICES = 4
 
 
-def start():
-    """Four devices that have founded their site and commit blocks."""
+def start(**settings):
+    """Four devices that have founded their site and commit blocks, with these settings of their services."""
     archive = run(os.path.join(ROOT, "compose", "images"), timeout=900).stdout.strip().splitlines()[-1]
     site = Site(DEVICES)
     site.lab("down", timeout=120)
     site.lab("up", str(DEVICES), timeout=900)
     site.lab("load", archive, timeout=600)
+    lines = "".join(f"{key}={value}\n" for key, value in settings.items())
+    for device in site.devices:
+        device.exec("sh", "-c", "mkdir -p /etc/poise && cat > /etc/poise/settings.env", stdin=lines)
     site.install()
     wait_until("every device has committed a block",
                lambda: all(head["height"] >= 1 for head in site.heads().values()), 120)

@@ -1,14 +1,20 @@
 """What the site promises, one scenario each, on four devices with real engines."""
 
+import base64
 import contextlib
 import json
 import os
+import random
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 
 import elections
-from emulated_site import SERVICES, CommandFailed, run, wait_until
+from emulated_site import PLANNER, SERVICES, CommandFailed, run, wait_until
 from fixture import ask, ballast, compose, counter, loader, move_of, remove, single_copy, where
 
 
@@ -340,7 +346,7 @@ def constrained(site):
     before = {app: ask(site, app, port) for app, port in zip(bound, range(9901, 9904))}
     assert move_of(site, ("free",))["from"] == "pi3"
     height = site.common_head()[0]
-    wait_until("the site has had the time to move more", lambda: site.common_head()[0] > height + 15, 120)
+    wait_until("the site has had the time to move more", lambda: site.common_head()[0] > height + 6, 120)
     assert not [move for move in site.moves() if move["app"] in bound], site.moves()
     for (app, known), port in zip(before.items(), range(9901, 9904)):
         single_copy(site, app)
@@ -379,24 +385,64 @@ def left_and_invited(site):
     first.exec("docker", "exec", "poise-planner", "planner", "operator", "create", "--operator-key", "/tmp/other")
     refused = first.service("planner", "dismiss", "pi3", "--operator-key", "/tmp/other", check=False)
     assert refused.returncode != 0 and "not signed with the operator's key" in refused.stdout + refused.stderr, refused
-    # Its state goes, and so does its key.
-    last.exec("sh", "-c", "docker ps -aq --filter label=com.docker.compose.project=poise | xargs docker rm -f && "
-              "docker volume ls -q --filter label=com.docker.compose.project=poise | xargs docker volume rm")
-    token = first.service("planner", "invite", "pi4", "--hours", "1").stdout.strip()
-    last.install(site.count, POISE_INVITATION=token)
-    wait_until("pi4 is a member again", lambda: "pi4" in {node["name"] for node in first.json("planner", "nodes")}, 120)
+    bring_back(site, last, first)
     wait_until("all four hold the same chain again", site.common_head, 120)
     site.submit(first, compose(guest=counter(9912)), on="pi4")
     assert where(site, "guest") == "pi4"
     told = first.service("planner", "explain", "guest").stdout
     assert "guest is running on pi4" in told and "pi2" in told, told
+    height = json.loads(first.get("planner", "/chain/head"))["height"]
     remove(site, "lodger", "guest")
+    told = first.service("planner", "explain", "guest", "--height", str(height)).stdout
+    assert "guest is running on pi4" in told, told
+    gone = first.service("planner", "explain", "guest", check=False)
+    assert gone.returncode != 0 and "no app is named" in gone.stdout + gone.stderr, gone
+
+
+def bring_back(site, device, member):
+    """Empties the state of a device's services, its key included, and has a member's site take it in."""
+    device.exec("sh", "-c", "docker ps -aq --filter label=com.docker.compose.project=poise | xargs docker rm -f && "
+                "docker volume ls -q --filter label=com.docker.compose.project=poise | xargs docker volume rm")
+    token = member.service("planner", "invite", device.name, "--hours", "1").stdout.strip()
+    device.install(site.count, POISE_INVITATION=token)
+    wait_until(f"{device.name} is a member again",
+               lambda: device.name in {node["name"] for node in member.json("planner", "nodes")}, 120)
 
 
 def chain_verifies(site):
-    """Every device's chain verifies from its genesis"""
+    """Every device's chain verifies from its genesis, an exported one elsewhere, and parameters change on all devices at once"""
     for device in site.devices:
         device.service("planner", "chain", "verify")
+    first = site.devices[0]
+    first.service("planner", "chain", "export", "/tmp/chain")
+    exported = first.exec("docker", "exec", "poise-planner", "base64", "/tmp/chain").stdout
+    first.exec("docker", "exec", "poise-planner", "rm", "/tmp/chain")
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "chain")
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(exported))
+        result = json.loads(run(PLANNER, "chain", "verify", "--json", "--from", path).stdout)
+        assert result["height"] >= 1 and result["from"] == 1, result
+        with open(path, "r+b") as file:
+            file.seek(os.path.getsize(path) // 2)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 1]))
+        damaged = run(PLANNER, "chain", "verify", "--from", path, check=False)
+        assert damaged.returncode != 0 and "is damaged in record" in damaged.stderr, damaged
+    height = json.loads(first.get("planner", "/chain/head"))["height"] + 15
+    first.service("planner", "configure", "--margin-ppm", "70000", "--from", str(height))
+    told = first.service("planner", "configure", "--cool-down-ms", "61000").stderr
+    first_height, height = height, int(re.search(r"they hold from block (\d+) on", told)[1])
+    assert height >= first_height, (first_height, told)
+    seen = []
+    # A head tells what the next block is planned by.
+    wait_until("the parameters hold on all devices", lambda: (seen.extend(site.heads().values()), all(
+        head["height"] >= height for head in seen[-len(site.devices):]))[1], 120)
+    for head in seen:
+        parameters = head["parameters"]
+        changed = [parameters["margin"] == 70_000, parameters["coolDown"] == 61_000]
+        assert changed == [head["height"] + 1 >= height] * 2, head
 
 
 def power_cut(site):
@@ -415,9 +461,126 @@ def power_cut(site):
     remove(site, "orphan")
 
 
+def lost_quorum(site):
+    """Two of four devices are lost for good: the operator goes on with the others, and who turns up again stops what it ran"""
+    first, last = site["pi1"], site["pi4"]
+    still = {"poise.move": "never"}
+    site.submit(first, compose(kept=counter(9921, labels=still)), on="pi1")
+    site.submit(first, compose(lost=counter(9922, labels=still)), on="pi4")
+    for app in ("kept", "lost"):
+        where(site, app)
+    count_to(site, "kept", 9921, 5)
+    before = ask(site, "kept", 9921)
+    recover = ("planner", "recover", "--without", "pi3,pi4", "--yes")
+    refused = first.service(*recover, check=False)
+    assert refused.returncode != 0 and "so it is not lost" in refused.stdout + refused.stderr, refused
+    for name in ("pi3", "pi4"):
+        site.lab("kill", name)
+        site[name].down = True
+    health = wait_until("health says that there is no quorum", lambda: quorum_warning(first), 30)
+    assert "pi3" in health and "planner recover" in health, health
+    height = json.loads(first.get("planner", "/chain/head"))["height"]
+    # Without the operator's key nobody can.
+    refused = first.service(*recover, "--operator-key", "/tmp/nobody", check=False)
+    assert refused.returncode != 0, refused
+    # Killed in the middle of it, planner has followed the operator's word or not heard it: then it is given again.
+    asked = threading.Thread(target=first.service, args=recover, kwargs={"check": False, "timeout": 150})
+    asked.start()
+    time.sleep(random.uniform(0.2, 0.8))
+    first.kill_service("planner")
+    asked.join()
+
+    def recovered():
+        if {node["name"] for node in first.json("planner", "nodes")} == {"pi1", "pi2"}:
+            return True
+        first.service(*recover, check=False, timeout=150)
+        return False
+    wait_until("those left go on", recovered, 120)
+    wait_until("what was lost runs again",
+               lambda: (lambda row: row["phase"] == "running" and row["node"] != "pi4")(site.apps(first)["lost"]), 90)
+    assert where(site, "kept") == "pi1" and ask(site, "kept", 9921) == before
+    for name in ("pi1", "pi2"):
+        told = site[name].service("planner", "chain", "verify").stdout
+        assert f"go on after block {height} with pi1, pi2" in told, told
+    for device in (site["pi3"], last):
+        site.lab("boot", device.name)
+        device.down = False
+    for device in (site["pi3"], last):
+        wait_until(f"{device.name} knows that it is no member",
+                   lambda: "so it only watches" in device.service("planner", "health", check=False).stdout, 120)
+    single_copy(site, "lost", 120)
+    last.service("planner", "chain", "verify")
+    remove(site, "kept", "lost")
+
+
+def two_ways(site):
+    """Two halves of a site go on by recoveries of the operator: when they meet, one stops and keeps what it ran"""
+    members = sorted(node["name"] for node in site["pi1"].json("planner", "nodes"))
+    half = len(members) // 2
+    halves = members[:half], members[half:]
+    heads = [site[names[0]] for names in halves]
+    still = {"poise.move": "never"}
+    apps = {"upper": (heads[0], 9931), "lower": (heads[1], 9932)}
+    for app, (device, port) in apps.items():
+        site.submit(heads[0], compose(**{app: counter(port, labels=still)}), on=device.name)
+        where(site, app)
+        count_to(site, app, port, 5)
+    # Who is no member passes messages on as well.
+    for a in halves[0]:
+        for device in site.devices:
+            if device.name not in halves[0]:
+                site.lab("cut", a, device.name)
+    for device, lost in zip(heads, reversed(halves)):
+        wait_until(f"{device.name} has no quorum", lambda: quorum_warning(device), 60)
+        # Refused for as long as one of those may be there.
+        wait_until(f"{device.name} recovers", lambda: device.service(
+            "planner", "recover", "--without", ",".join(lost), "--yes", timeout=150), 60)
+    before = [json.loads(device.get("planner", "/chain/head"))["height"] for device in heads]
+    for device, height in zip(heads, before):
+        wait_until(f"{device.name} goes on",
+                   lambda: json.loads(device.get("planner", "/chain/head"))["height"] > height + 2, 60)
+    site.lab("heal")
+
+    def stopped():
+        told = [["others go on by" in site[name].service("planner", "health", check=False).stdout for name in names]
+                for names in halves]
+        return [all(side) for side in told] if all(told[0]) != all(told[1]) else None
+    loser = wait_until("one half stops", stopped, 60).index(True)
+    health = json.loads(heads[1 - loser].get("planner", "/health"))["checks"]["recovery"]
+    assert health["status"] == "warn" and "another recovery of the operator" in health["output"], health
+    app, (device, _) = list(apps.items())[loser]
+
+    def kept():
+        rows = device.exec("docker", "ps", "-a", "--filter", f"label=poise.app={app}", "--format", "{{.Names}} {{.State}}")
+        return [row for row in rows.stdout.splitlines() if "superseded" in row and "running" not in row] \
+            and app not in device.running_apps()
+    wait_until(f"{app} is set aside on {device.name}", kept, 60)
+    # It stays so when planner starts anew.
+    device.kill_service("planner")
+    time.sleep(8)
+    wait_until(f"{app} is still set aside", kept, 30)
+    rest = heads[1 - loser]
+    height = json.loads(rest.get("planner", "/chain/head"))["height"]
+    wait_until("the other half goes on", lambda: json.loads(rest.get("planner", "/chain/head"))["height"] > height + 2, 60)
+    rest.service("planner", "chain", "verify")
+    # As health says. It votes with its new key: with it and one of the others, nothing is decided without either.
+    bring_back(site, device, rest)
+    others = [site[name] for name in halves[1 - loser][1:]]
+    for other in others:
+        site.lab("kill", other.name)
+        other.down = True
+    height = json.loads(rest.get("planner", "/chain/head"))["height"]
+    wait_until("the chain goes on with its vote", lambda: all(
+        json.loads(one.get("planner", "/chain/head"))["height"] > height + 3 for one in (device, rest)), 60)
+    for other in others:
+        site.lab("boot", other.name)
+        other.down = False
+    device.service("planner", "chain", "verify")
+
+
 TESTS = [
     moved_state, *(crash(service) for service in SERVICES), failed_restore, damaged_checkpoint, completed_app,
     bad_submissions, full_disk, engine_crash, cut_in_a_move, replaced_service, constrained, cut_and_heal, cut_off_policies, power_cut,
     left_and_invited,
-    *elections.TESTS, chain_verifies,
+    *elections.TESTS, chain_verifies, lost_quorum, two_ways,
 ]

@@ -9,6 +9,6 @@ struct SimulateMain: AsyncParsableCommand {
         discussion: "A history is determined by its seed: what failed once fails again.",
         subcommands: [
             ElectionsCommand.self, SiteCommand.self, MutantsCommand.self, SiteMutantsCommand.self, FiguresCommand.self,
-            TranscriptsCommand.self,
+            ChainFiguresCommand.self, TranscriptsCommand.self,
         ])
 }

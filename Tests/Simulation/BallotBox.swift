@@ -9,7 +9,8 @@ struct BallotBox {
         var step: VoteStep?
     }
 
-    private let quorum: Int
+    /// Votes that decide, by height. Before the first block that is known of they are the founders'.
+    private var quorums: [UInt64: Int]
     private let liars: Int
     private var ballots: [Ballot: Digest?] = [:]
     /// The last block that each device has precommitted.
@@ -18,9 +19,11 @@ struct BallotBox {
     private var prevotes: [Slot: [Digest: Int]] = [:]
 
     init(quorum: Int, liars: Int) {
-        self.quorum = quorum
+        quorums = [1: quorum]
         self.liars = liars
     }
+
+    mutating func expect(_ quorum: Int, at height: UInt64) { quorums[height] = quorum }
 
     /// - Returns: what is wrong with it: nobody honest signs two votes of one step or two proposals of one round, nor leaves the
     ///   block that it has precommitted for one that no quorum can have prevoted since.
@@ -54,6 +57,8 @@ struct BallotBox {
         guard let lock = locks[device], lock.slot.height == slot.height, lock.block != block, lock.slot < slot else {
             return []
         }
+        // Where nobody honest has computed the block before, the least that it may be.
+        let quorum = quorums[slot.height] ?? quorums.values.min() ?? 0
         let isFree = (lock.slot.round..<slot.round).contains { round in
             (prevotes[Slot(height: slot.height, round: round)]?[block] ?? 0) + liars >= quorum
         }

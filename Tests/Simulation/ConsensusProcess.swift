@@ -4,6 +4,7 @@ import Contracts
 /// consensus with its core.
 final class ConsensusProcess: SimulatedProcess {
     private var machine: ConsensusMachine?
+    private lazy var alarms = Alarms<ConsensusTimer>(of: self)
     private var source: Int?
     private var cursor: String?
     /// Planner's newest head, kept until the machine is there.
@@ -73,8 +74,8 @@ final class ConsensusProcess: SimulatedProcess {
             switch effect {
             case .persist(let bytes): device.disk.election = bytes
             case .publish(let publication): device.gossip.request({ .publish($0, publication) }, { _ in })
-            case .setTimer(let timer, let delay): arm(timer, after: delay) { [self] in step(.timer(timer)) }
-            case .cancelTimer(let timer): disarm(timer)
+            case .setTimer(let timer, let delay): alarms.arm(timer, after: delay) { [self] in step(.timer(timer)) }
+            case .cancelTimer(let timer): alarms.disarm(timer)
             case .leadership(let leadership):
                 if leadership.leader == device.id { site.note(device, "leads in term \(leadership.term)") }
                 if let head = machine?.head { site.judge.led(leadership, says: device, at: head) }

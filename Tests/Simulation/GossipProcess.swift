@@ -4,6 +4,7 @@ import GossipCore
 /// gossip with its core: requests to other devices go over the simulated network.
 final class GossipProcess: SimulatedProcess {
     private var machine: GossipMachine?
+    private lazy var alarms = Alarms<GossipTimer>(of: self)
     private var waiting: [UInt64: (GossipAnswer?) -> Void] = [:]
     private var requests: UInt64 = 0
     private var source: Int?
@@ -14,9 +15,10 @@ final class GossipProcess: SimulatedProcess {
         if device.disk.sequences == nil {
             (device.disk.sequences, device.disk.ledger) = GossipMachine.initialRecords
         }
-        let others = site.devices.filter { $0 !== device }.map(\.gossipAddress)
+        let others = site.devices.filter { $0 !== device && $0.isFounder }.map(\.gossipAddress)
         let configuration = GossipConfiguration(
-            name: device.name, site: site.name, reportInterval: 1_000, peers: Array(others.prefix(2)))
+            name: device.name, site: site.name, reportInterval: 1_000, peers: Array(others.prefix(2)),
+            operatorKey: SimulatedSite.operatorKey.publicKey)
         do {
             machine = try GossipMachine(
                 key: device.key, configuration: configuration, sequences: device.disk.sequences,
@@ -84,7 +86,7 @@ final class GossipProcess: SimulatedProcess {
                 device.liar?.hear(line.message)
             case .answer(let number, let answer):
                 if let waiter = waiting.removeValue(forKey: number.number) { time.after(1) { waiter(answer) } }
-            case .setTimer(let timer, let delay): arm(timer, after: delay) { [self] in step(.timer(timer)) }
+            case .setTimer(let timer, let delay): alarms.arm(timer, after: delay) { [self] in step(.timer(timer)) }
             case .log(let level, let text):
                 if level == .error { site.judge.complain(device, "gossip: \(text)") }
             case .count, .connected, .pooled: break

@@ -15,6 +15,7 @@ final class Judge {
     /// Blocks that snapshots told of.
     private var vouched: [UInt64: Digest] = [:]
     private var liarsBlocks: [Digest: CommittedBlock] = [:]
+    var entitlement = Entitlement()
     private lazy var ballots = BallotBox(quorum: site.quorum, liars: site.cast.liars.count)
     private var committers: [NodeID: UInt64] = [:]
     /// The chain as the judge computes it itself.
@@ -30,6 +31,10 @@ final class Judge {
     private(set) var completedMoves = 0
     /// Snapshots that devices have taken from others.
     private(set) var adoptions = 0
+    /// Whether the faults are over and a block has been committed since.
+    var isRestored = false
+    /// Where the chain ended when each device doubted a block's time.
+    private var doubts: [NodeID: Set<UInt64>] = [:]
     /// Every app that the chain ever had.
     private(set) var known: Set<String> = []
 
@@ -52,6 +57,20 @@ final class Judge {
     var terms: Int { winners.count }
 
     // MARK: - The chain
+
+    /// Where nobody lies and nothing goes wrong any more, nobody has a reason to doubt when blocks say they were made: with a
+    /// device fewer it would keep the site from going on. Who learned late of a block, as after a cut, may doubt the next one,
+    /// and so on while it is behind.
+    func refused(_ reason: String, by device: SimulatedDevice) {
+        guard isRestored, site.cast.liars.isEmpty, Self.timeDoubts.contains(reason), let state = device.planner.state
+        else { return }
+        doubts[device.id, default: []].insert(state.height)
+        guard let heights = doubts[device.id], heights.count > 3 else { return }
+        let after = heights.sorted().map(String.init).joined(separator: ", ")
+        accuse("\(device.name) refuses honest builders' blocks after \(after): \(reason)")
+    }
+
+    private static let timeDoubts = Set([Refusal.Reason.timeAheadOfClock, .timeBehindClock].map(\.rawValue))
 
     /// At most one leader a term, and none without what shows it.
     func led(_ leadership: Leadership, says device: SimulatedDevice, at head: SiteHead) {
@@ -87,11 +106,29 @@ final class Judge {
             if chain == nil, let genesis = device.disk.genesis { chain = try Chain(genesis: genesis) }
             try fillGap(before: block)
             let before = chain?.state
-            try chain?.append(block)
+            try append(block)
             if let before, let after = chain?.state { follow(before, after, device) }
         } catch {
             accuse("\(device.name) committed what can't be recomputed: \(error)")
         }
+    }
+
+    /// Computes the next block, and whether all that is in it was wished for.
+    private func append(_ committed: CommittedBlock) throws(ChainFault) {
+        guard let before = chain?.state else { return }
+        if let block = try? Block.decode(committed.block) {
+            let liars = Set(site.cast.liars.map { site.devices[$0].id })
+            for flaw in entitlement.flaws(in: block, after: before, isLiar: liars.contains) {
+                accuse("block \(committed.height) holds \(flaw)")
+            }
+        }
+        try chain?.append(committed)
+        guard let after = chain?.state else { return }
+        ballots.expect(after.quorum.votes, at: after.height + 1)
+        let founders = Set(site.devices.prefix(site.cast.devices).map(\.id))
+        let flaws = entitlement.flaws(
+            of: after, founders: founders, apps: site.workload.names, parameters: site.parameters)
+        for flaw in flaws { accuse("after block \(after.height) \(flaw)") }
     }
 
     /// Appends what honest devices have passed over by snapshots: its certificate says that it was committed.
@@ -99,7 +136,7 @@ final class Judge {
         while let height = chain?.state.height, height + 1 < block.height,
             let missing = liarsBlocks.values.first(where: { $0.height == height + 1 && $0.id == vouched[$0.height] })
         {
-            try chain?.append(missing)
+            try append(missing)
         }
         liarsBlocks = liarsBlocks.filter { $0.value.height >= block.height }
     }
@@ -145,10 +182,16 @@ final class Judge {
             }
         }
         for name in before.apps.names where after.apps[name] == nil { news.append("\(name) is removed") }
+        for member in after.members where before.nodes[member.id] == nil { news.append("\(member.name) is a member") }
+        for member in before.members where after.nodes[member.id] == nil {
+            news.append("\(member.name) is no member any more")
+        }
         for member in after.members where before.nodes[member.id]?.absent != after.nodes[member.id]?.absent {
             news.append("\(member.name) is \(after.nodes[member.id]?.absent == true ? "absent" : "back")")
         }
-        site.note(device, "commits block \(after.height)\(news.isEmpty ? "" : ": ")\(news.joined(separator: ", "))")
+        let id = after.head.short
+        site.note(
+            device, "commits block \(after.height) \(id)\(news.isEmpty ? "" : ": ")\(news.joined(separator: ", "))")
     }
 
     // MARK: - Containers
@@ -221,9 +264,11 @@ final class Judge {
         guard let newest = heights.max(), let state = states.first(where: { $0?.height == newest }) ?? nil else {
             return ["there is no chain"]
         }
-        for (device, height) in zip(devices, heights) where height + 1 < newest {
+        // Who is no member any more may have nobody left to hear from.
+        for (device, height) in zip(devices, heights) where height + 1 < newest && state.nodes[device.id] != nil {
             unrest.append("\(device.name) is at block \(height) of \(newest)")
         }
+        unrest += site.unsettled(state)
         for name in workload.names { unrest += self.unrest(of: name, state, workload) }
         for name in state.apps.names where !workload.names.contains(name) {
             unrest.append("nobody submitted \(name)")
@@ -257,10 +302,12 @@ final class Judge {
 
     /// Whether there is a device with room for the app, as far as honest ones go and by what apps really need. A liar may
     /// claim to be full.
-    private func fits(_ app: AppRecord, _ state: SiteState) -> Bool {
+    func fits(_ app: AppRecord, _ state: SiteState, except other: SimulatedDevice? = nil) -> Bool {
         func demand(_ app: AppRecord) -> Int { app.specification.cpuMillicores ?? 0 }
         return site.devices.contains { device in
-            guard device.liar == nil else { return false }
+            guard device.liar == nil, device !== other, let record = state.nodes[device.id],
+                record.drainsUntil == nil
+            else { return false }
             let load = state.apps.ascending.reduce(0) { sum, other in
                 let isHere = other.phase.isPlaced && (other.node == device.id || other.move?.to == device.id)
                 return sum + (isHere ? demand(other) : 0)

@@ -13,6 +13,7 @@ extension Liar {
             hand(message, to: others, relayed: time.chance(perMille: 500), from: others.first?.id)
         }
         if does(.forge) { forge(state) }
+        if does(.usurp) { usurp(state) }
     }
 
     private func forge(_ state: SiteState) {

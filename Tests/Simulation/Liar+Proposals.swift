@@ -21,6 +21,10 @@ extension Liar {
             return replace(block, slot, state)
         }
         guard block.header.builder == device.id, block.header.height == state.height + 1 else { return honestly }
+        if does(.usurp), let taken = blockWithContraband(like: block, state) {
+            site.note(device, "LIES: proposes a block with what it has no right to in \(slot.words)")
+            return [Saying(payload: offer(taken, slot), to: others)]
+        }
         if does(.wrongPlan), time.chance(perMille: 700) {
             let (wrong, what) = spoiled(block, state)
             site.note(device, "LIES: proposes a block with \(what) in \(slot.words)")
@@ -28,7 +32,7 @@ extension Liar {
         }
         if does(.jam) {
             // As many get it as are needed for the liars to make a quorum, or not.
-            let targets = Array(honest.prefix(max(1, site.quorum - conspiracy.liars.count)))
+            let targets = Array(honest.prefix(max(1, quorum - conspiracy.liars.count)))
             site.note(device, "LIES: proposes \(block.id.short) in \(slot.words) to \(targets.words) alone")
             return [Saying(payload: message.encoded, to: targets)]
         }
@@ -95,9 +99,12 @@ extension Liar {
 
     /// A block of its own that is valid but for what is asked for.
     ///
-    /// - Parameter sparing: whose messages stay in; nil for all.
+    /// - Parameters:
+    ///   - sparing: whose messages stay in; nil for all.
+    ///   - contraband: what comes in besides, if it has an effect.
     func build(
-        _ state: SiteState, like block: Block, time: Int64? = nil, plan: Plan? = nil, sparing: ((NodeID) -> Bool)? = nil
+        _ state: SiteState, like block: Block, time: Int64? = nil, plan: Plan? = nil,
+        sparing: ((NodeID) -> Bool)? = nil, with contraband: Contraband? = nil
     ) -> Block {
         let header = block.header
         let builder = BlockBuilder(
@@ -105,9 +112,10 @@ extension Liar {
             leadership: Leadership(engine: header.engine, term: header.term, leader: nil), time: time ?? header.time,
             draw: header.draw, plan: plan)
         let kept = block.body.transactions.filter { sparing?($0.sender) ?? true }
-        let transactions = kept.compactMap { message in
+        var transactions = kept.compactMap { message in
             (try? Transaction(encoded: message.payload.bytes)).map { (message, $0) }
         }
+        if let contraband { transactions.append((contraband.message, contraband.transaction)) }
         let made = builder.build(
             reports: block.body.reports.filter { sparing?($0.sender) ?? true }, transactions: transactions)
         return signed(made.header, made.body)

@@ -94,7 +94,7 @@ extension Liar {
     func jam(_ slot: Slot) {
         let honest = honest
         guard slot.height == (device.planner.state?.height ?? 0) + 1,
-            let block = conspiracy.jam(slot, honest: honest.count, quorum: site.quorum)
+            let block = conspiracy.jam(slot, honest: honest.count, quorum: quorum)
         else { return }
         let victim = honest[(Int(slot.round) + Int(slot.height)) % honest.count]
         site.note(device, "LIES: prevotes \(block.short) in \(slot.words) to \(victim.name), and nothing to the others")

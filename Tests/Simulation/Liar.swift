@@ -34,6 +34,8 @@ public final class Liar {
         case jam
         /// Helps blocks to be locked and none to be decided, and then proposes another one.
         case split
+        /// Orders in the operator's place, brings nodes that nobody invited, and speaks in others' names.
+        case usurp
     }
 
     unowned let device: SimulatedDevice
@@ -45,6 +47,10 @@ public final class Liar {
     /// What is said in each round, and to whom. Said again it is said alike.
     var proposals: [Slot: [Saying]] = [:]
     var votes: [Slot: [VoteStep: [Saying]]] = [:]
+    /// The operator's orders that it has heard of.
+    var orders: [SignedOrder] = []
+    /// What its next block is to hold without right.
+    var contraband: Contraband?
 
     struct Saying {
         var payload: [UInt8]
@@ -56,15 +62,20 @@ public final class Liar {
         self.behaviours = Set(behaviours)
         self.conspiracy = conspiracy
         conspiracy.join(self)
-        if does(.forge) || does(.replay) { time.after(5_000) { [unowned self] in misbehave() } }
+        if does(.forge) || does(.replay) || does(.usurp) { time.after(5_000) { [unowned self] in misbehave() } }
     }
 
     var site: SimulatedSite { device.site }
     var time: Timeline { device.site.time }
     func does(_ behaviour: Behaviour) -> Bool { behaviours.contains(behaviour) }
 
-    /// In order of number.
-    var honest: [SimulatedDevice] { site.devices.filter { $0.liar == nil } }
+    /// Honest members, in order of number.
+    var honest: [SimulatedDevice] {
+        let nodes = device.planner.state?.nodes
+        return site.devices.filter { $0.liar == nil && nodes?[$0.id] != nil }
+    }
+    /// Votes that decide the next block.
+    var quorum: Int { device.planner.state?.quorum.votes ?? site.quorum }
     var others: [SimulatedDevice] { site.devices.filter { $0 !== device } }
 
     /// One of two groups into which honest devices fall, the same for all liars.
@@ -119,6 +130,11 @@ public final class Liar {
             guard does(.jam), let vote = try? SignedVote(encoded: message.payload.bytes) else { return }
             conspiracy.hear(vote)
             jam(Slot(height: vote.vote.height, round: vote.vote.round))
+        case .transaction:
+            guard does(.usurp), case .order(let order)? = try? Transaction(encoded: message.payload.bytes) else {
+                return
+            }
+            orders.append(order)
         default: break
         }
     }

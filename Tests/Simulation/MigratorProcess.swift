@@ -4,6 +4,7 @@ import MigratorCore
 /// migrator with its core: its operations take time and go on at the engine even if it dies.
 final class MigratorProcess: SimulatedProcess {
     private var machine: MigratorMachine?
+    private lazy var alarms = Alarms<String>(of: self)
     private var source: Int?
     private var waiting: [UInt64: (HandoffAnswer?) -> Void] = [:]
     private var requests: UInt64 = 0
@@ -70,7 +71,7 @@ final class MigratorProcess: SimulatedProcess {
             case .post(let receipt): device.planner.take(receipt)
             case .answer(let id, let answer):
                 if let waiter = waiting.removeValue(forKey: id.number) { time.after(1) { waiter(answer) } }
-            case .wake(let at): arm("wake", after: at - device.now) { [self] in step(.timer) }
+            case .wake(let at): alarms.arm("wake", after: at - device.now) { [self] in step(.timer) }
             }
         }
     }

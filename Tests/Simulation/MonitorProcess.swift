@@ -4,6 +4,7 @@ import MonitorCore
 /// monitor with its core: reads the simulated engine.
 final class MonitorProcess: SimulatedProcess {
     private var machine: MonitorMachine?
+    private lazy var alarms = Alarms<String>(of: self)
 
     init(on device: SimulatedDevice) { super.init(.monitor, on: device) }
 
@@ -23,7 +24,7 @@ final class MonitorProcess: SimulatedProcess {
             switch effect {
             case .sample(let describingEngine): later(time.draw(2...40)) { [self] in sample(describingEngine) }
             case .publish(let matrix): device.gossip.take(matrix, from: self)
-            case .arm(let delay): arm("due", after: delay) { [self] in step(.due(now: device.now)) }
+            case .arm(let delay): alarms.arm("due", after: delay) { [self] in step(.due(now: device.now)) }
             case .withdraw, .countFailure, .countLabel, .countFigures, .log: break
             }
         }

@@ -5,6 +5,7 @@ import PlannerCore
 /// planner with its core and its storage.
 final class PlannerProcess: SimulatedProcess {
     private var machine: PlannerMachine?
+    private lazy var alarms = Alarms<PlannerTimer>(of: self)
     private var gossipLife: Int?
     private var consensusLife: Int?
     private var cursor: String?
@@ -62,8 +63,8 @@ final class PlannerProcess: SimulatedProcess {
         guard device.gossip.isUp else { return later(250) { [self] in identify() } }
         let configuration = PlannerConfiguration(
             here: device.id, name: device.name, vrf: device.key.vrf.publicKey, site: site.name,
-            operatorKey: SimulatedSite.operatorKey.publicKey, parameters: site.parameters, expect: site.devices.count,
-            snapshotInterval: Self.snapshotInterval)
+            operatorKey: SimulatedSite.operatorKey.publicKey, parameters: site.parameters, expect: site.cast.devices,
+            snapshotInterval: Self.snapshotInterval, invitation: device.invitation)
         do {
             machine = try PlannerMachine(
                 configuration, genesis: device.disk.genesis, chain: try storedChain(), agreement: device.disk.agreement,
@@ -80,7 +81,7 @@ final class PlannerProcess: SimulatedProcess {
         guard let genesis = device.disk.genesis, try FoundingRecord(encoded: genesis).isComplete else { return nil }
         var chain =
             if let snapshot = device.disk.snapshot {
-                try Chain(snapshot: snapshot.bytes, genesis: try FoundingRecord(encoded: genesis).genesis.hash)
+                try Chain(snapshot: snapshot.bytes, founding: try FoundingRecord(encoded: genesis))
             } else {
                 try Chain(genesis: genesis)
             }
@@ -142,8 +143,12 @@ final class PlannerProcess: SimulatedProcess {
         order(.remove(app: app), site.nextOrder(), answer)
     }
 
-    private func order(_ act: Order.Act, _ number: UInt64, _ answer: @escaping (Problem?) -> Void) {
+    func leave(_ answer: @escaping (Problem?) -> Void) { request({ .leave($0) }, answer) }
+
+    /// Brings an order of the operator.
+    func order(_ act: Order.Act, _ number: UInt64, _ answer: @escaping (Problem?) -> Void) {
         let order = Order(genesis: state?.genesis ?? .zero, sequence: number, act: act)
+        site.judge.entitlement.gave(order)
         let signature = SimulatedSite.operatorKey.sign(order.signedBytes)
         request({ .order($0, SignedOrder(order: order, signature: signature)) }, answer)
     }
@@ -166,6 +171,7 @@ final class PlannerProcess: SimulatedProcess {
         perform(machine?.step(event) ?? []) { effect in
             switch effect {
             case .persistGenesis(let bytes): device.disk.genesis = bytes
+            case .persistStop: break
             case .persistAgreement(let agreement):
                 if site.mutant != .volatileVotes {
                     device.disk.agreement = agreement.replacing(device.disk.agreement)
@@ -194,8 +200,8 @@ final class PlannerProcess: SimulatedProcess {
                 }
             case .sendSnapshot(let digest, let piece, let node):
                 publish { [device] in device.disk.snapshot?.piece(piece, of: digest, to: node) }
-            case .setTimer(let timer, let delay): arm(timer, after: delay) { [self] in step(.timer(timer)) }
-            case .cancelTimer(let timer): disarm(timer)
+            case .setTimer(let timer, let delay): alarms.arm(timer, after: delay) { [self] in step(.timer(timer)) }
+            case .cancelTimer(let timer): alarms.disarm(timer)
             case .head, .blame: tell(effect)
             case .placement(let placement):
                 self.placement = placement
@@ -208,7 +214,7 @@ final class PlannerProcess: SimulatedProcess {
                 if let waiter = waiting.removeValue(forKey: id.number) { time.after(1) { waiter(problem) } }
             case .log(let level, let text):
                 if level == .error { site.judge.complain(device, "planner: \(text)") }
-            case .count: break
+            case .count(let reason): site.judge.refused(reason, by: device)
             }
         }
     }

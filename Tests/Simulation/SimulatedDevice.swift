@@ -30,6 +30,9 @@ final class SimulatedDevice {
     var slowness = 0
     /// Set if it lies.
     fileprivate(set) var liar: Liar?
+    /// By which it is to join a site that is there; nil for founders.
+    var invitation: InvitationToken?
+    var isFounder: Bool { number < site.cast.devices }
     private(set) var isOn = false
     private(set) var boots = 0
 
@@ -80,8 +83,9 @@ final class SimulatedDevice {
 
     // MARK: - Power
 
+    /// - Note: a device that is still to be invited isn't there yet.
     func switchOn() {
-        guard !isOn else { return }
+        guard !isOn, isFounder || invitation != nil else { return }
         isOn = true
         boots += 1
         clock.bootedAt = site.time.now

@@ -12,24 +12,26 @@ final class SimulatedNetwork {
     static let patience: Int64 = 2_000
 
     private let time: Timeline
+    /// By each of their addresses.
     private var devices: [String: SimulatedDevice] = [:]
-    /// Pairs of device numbers between which nothing passes, in this direction.
-    private var cuts: [Cut: Int] = [:]
+    /// How often it is cut off what one device says to another, by their numbers.
+    private var cuts: [[Int]] = []
     private var storms: [Int: Weather] = [:]
     private let calm: Weather
     private(set) var requests = 0
-
-    private struct Cut: Hashable {
-        var from: Int
-        var to: Int
-    }
 
     init(time: Timeline, weather: Weather) {
         self.time = time
         calm = weather
     }
 
-    func attach(_ device: SimulatedDevice) { devices[device.name] = device }
+    /// - Precondition: devices come in the order of their numbers.
+    func attach(_ device: SimulatedDevice) {
+        devices[device.gossipAddress] = device
+        devices[device.migratorAddress] = device
+        for index in cuts.indices { cuts[index].append(0) }
+        cuts.append(Array(repeating: 0, count: cuts.count + 1))
+    }
 
     /// Asks the device at `address`, as `pi1:7700`.
     ///
@@ -48,7 +50,7 @@ final class SimulatedNetwork {
             done(answer)
         }
         time.after(Self.patience) { finish(nil) }
-        guard let name = address.split(separator: ":").first, let target = devices[String(name)] else { return }
+        guard let target = devices[address] else { return }
         let copies = time.chance(perMille: weather.duplication) ? 2 : 1
         for _ in 0..<copies where passes(source, target) {
             time.after(delay) { [self] in
@@ -61,17 +63,17 @@ final class SimulatedNetwork {
         }
     }
 
-    private var weather: Weather { storms.max { $0.key < $1.key }?.value ?? calm }
+    private var weather: Weather { storms.isEmpty ? calm : storms.max { $0.key < $1.key }?.value ?? calm }
     private var delay: Int64 { time.draw(weather.delay) }
 
     private func passes(_ source: SimulatedDevice, _ target: SimulatedDevice) -> Bool {
-        cuts[Cut(from: source.number, to: target.number), default: 0] == 0 && !time.chance(perMille: weather.loss)
+        cuts[source.number][target.number] == 0 && !time.chance(perMille: weather.loss)
     }
 
     // MARK: - Faults
 
-    func cut(from: Int, to: Int) { cuts[Cut(from: from, to: to), default: 0] += 1 }
-    func mend(from: Int, to: Int) { cuts[Cut(from: from, to: to), default: 0] -= 1 }
+    func cut(from: Int, to: Int) { cuts[from][to] += 1 }
+    func mend(from: Int, to: Int) { cuts[from][to] -= 1 }
     func begin(_ storm: Weather, number: Int) { storms[number] = storm }
     func endStorm(number: Int) { storms[number] = nil }
 }

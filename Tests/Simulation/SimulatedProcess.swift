@@ -9,8 +9,6 @@ class SimulatedProcess {
     private(set) var isUp = false
     /// Differs in each run of the process.
     private(set) var life = 0
-    private var timers: [AnyHashable: Int] = [:]
-    private var timerCount = 0
     /// Until when the process gets no processor time.
     private var stalledUntil: Int64 = 0
     private var startedAt: Int64 = 0
@@ -39,7 +37,6 @@ class SimulatedProcess {
         guard isUp else { return }
         isUp = false
         life += 1
-        timers = [:]
         halt()
     }
 
@@ -61,20 +58,6 @@ class SimulatedProcess {
         }
     }
 
-    /// (Re)arms a timer, by this device's own clock.
-    func arm(_ key: AnyHashable, after local: Int64, _ fire: @escaping () -> Void) {
-        timerCount += 1
-        let number = timerCount
-        timers[key] = number
-        later(device.clock.duration(local)) { [unowned self] in
-            guard timers[key] == number else { return }
-            timers[key] = nil
-            fire()
-        }
-    }
-
-    func disarm(_ key: AnyHashable) { timers[key] = nil }
-
     /// Performs effects in order. The process may die between any two of them, or the whole device lose its power: the write that
     /// is under way is then lost, and what the step would have done after it isn't done.
     func perform<Effect>(_ effects: [Effect], _ body: (Effect) -> Void) {
@@ -87,4 +70,27 @@ class SimulatedProcess {
             body(effect)
         }
     }
+}
+
+/// A process's timers, by its device's own clock. They go with the run of the process that has set them.
+final class Alarms<Key: Hashable> {
+    private unowned let process: SimulatedProcess
+    private var numbers: [Key: Int] = [:]
+    private var count = 0
+
+    init(of process: SimulatedProcess) { self.process = process }
+
+    /// (Re)arms a timer.
+    func arm(_ key: Key, after local: Int64, _ fire: @escaping () -> Void) {
+        count += 1
+        let number = count
+        numbers[key] = number
+        process.later(process.device.clock.duration(local)) { [unowned self] in
+            guard numbers[key] == number else { return }
+            numbers[key] = nil
+            fire()
+        }
+    }
+
+    func disarm(_ key: Key) { numbers[key] = nil }
 }

@@ -14,6 +14,8 @@ public final class SimulatedSite {
         public var behaviours: [Liar.Behaviour]?
         public var faults = SiteFaults.mixed
         public var mutant: Mutant?
+        /// Whether nobody comes and nobody goes; else the seed decides.
+        public var isSteady = false
         public var isTranscribed = false
         /// How its nodes elect; nil: the seed decides.
         public var engine: (any Election.Type)?
@@ -27,6 +29,7 @@ public final class SimulatedSite {
             options.liars = 2
             options.behaviours = [.equivocate]
             options.faults = .none
+            options.isSteady = true
             return options
         }
     }
@@ -53,7 +56,7 @@ public final class SimulatedSite {
 
     let name = "simulation"
     static let operatorKey: SigningKey = {
-        guard let key = SigningKey(seed: [UInt8](repeating: 1, count: SigningKey.seedCount)) else {
+        guard let key = SigningKey(seed: seed(1)) else {
             preconditionFailure("a seed has 32 bytes")
         }
         return key
@@ -61,6 +64,7 @@ public final class SimulatedSite {
     private var orders: UInt64 = 0
     let parameters: SiteParameters
     let cast: SiteCast
+    var comings: Comings { cast.comings }
     let bounds: Bounds
     let conspiracy = Conspiracy()
     let time: Timeline
@@ -70,7 +74,7 @@ public final class SimulatedSite {
     let plan: FaultPlan
     let workload: Workload
     /// Milliseconds for which things go wrong at least.
-    private let end: Int64
+    private let span: Int64
     /// Chance out of 10,000 that a process dies between two effects.
     private(set) var suddenDeaths = 0
     private var ambushes = 0
@@ -92,18 +96,22 @@ public final class SimulatedSite {
         parameters = SiteParameters(
             quorum: cast.rule, blockInterval: 1_000, absentAfter: 6_000, moveDeadline: 15_000, declaredDemand: 100)
         bounds = Bounds(
-            faulty: SiteCast.bearable(devices: cast.devices, rule: cast.rule),
+            faulty: SiteCast.bearable(devices: cast.devices + cast.comings.guests, rule: cast.rule),
             idleInterval: parameters.idleInterval)
         let isCalm = options.faults == .none
         network = SimulatedNetwork(time: time, weather: isCalm ? .init(loss: 0, duplication: 0) : .init())
         // Seven of eight are short, so that there can be many.
         let isLong = seed.isMultiple(of: 8) || options.faults != .mixed
-        end = isLong ? 20_000 : 11_000
-        plan = FaultPlan(drawing: time, devices: cast.devices, options.faults, isLong: isLong)
+        span = isLong ? 20_000 : 11_000
+        let all = cast.devices + cast.comings.guests
+        plan = FaultPlan(drawing: time, devices: all, options.faults, isLong: isLong)
         let capacities = (0..<cast.devices).map { [time] _ in Int(time.draw(1...2)) * 1_000 }
         workload = Workload(drawing: time, capacities: capacities, isLong: isLong)
         for (number, capacity) in capacities.enumerated() {
             devices.append(SimulatedDevice(number: number, site: self, capacity: capacity))
+        }
+        for number in cast.devices..<all {
+            devices.append(SimulatedDevice(number: number, site: self, capacity: Int(time.draw(1...2)) * 1_000))
         }
         for number in cast.liars { devices[number].lie(cast.behaviours, with: conspiracy) }
         for device in devices { install(device) }
@@ -119,7 +127,7 @@ public final class SimulatedSite {
             judge.began(app, incarnation, on: device)
         }
         device.engine.mutant = mutant
-        time.after(time.draw(0...1_500)) { device.switchOn() }
+        if device.isFounder { time.after(time.draw(0...1_500)) { device.switchOn() } }
     }
 
     /// Lets the site live through its faults and says what came of it.
@@ -131,6 +139,7 @@ public final class SimulatedSite {
             "\(cast.devices) devices, \(cast.rule.rawValue) quorum; "
                 + (cast.liars.isEmpty ? "nobody lies" : "\(cast.liars.map { devices[$0] }.words) lies: ")
                 + (cast.liars.isEmpty ? "" : cast.behaviours.map(\.rawValue).joined(separator: ", ")))
+        if !comings.words.isEmpty { note(nil, "plan: \(comings.words)") }
         for fault in plan.faults {
             note(nil, "plan: at \(fault.at) \(fault.words)")
             time.after(fault.at) { [self] in begin(fault) }
@@ -138,17 +147,26 @@ public final class SimulatedSite {
         time.after(4_000) { [self] in (suddenDeaths, ambushes) = (plan.suddenDeaths, plan.ambushes) }
         for wish in workload.wishes { time.after(wish.at) { [self] in submit(wish.submissions, nextOrder()) } }
         for app in workload.removed.sorted() { time.after(workload.removalAt) { [self] in remove(app) } }
-        pass(until: max(self.end, plan.end))
+        beginComings()
+        pass(until: max(span, plan.end))
         (suddenDeaths, ambushes) = (0, 0)
         let end = max(time.now, ambushEnd)
         pass(until: end)
         note(nil, "nothing goes wrong any more")
         let firstBlock = awaitBlock(since: end)
+        judge.isRestored = true
         let recovery = awaitCalm(since: end)
+        defer { close() }
         return Outcome(
             violations: judge.violations, transcript: transcript, blocks: Int(judge.chain?.state.height ?? 0),
             moves: judge.completedMoves, terms: judge.terms, requests: network.requests, devices: devices.count,
             liars: cast.liars.count, isForked: judge.isForked, firstBlock: firstBlock, recovery: recovery)
+    }
+
+    /// Gives up what is going on: it holds the site, which would never be given back.
+    private func close() {
+        for device in devices { device.switchOff() }
+        time.end()
     }
 
     /// Lets a block be committed in time.
@@ -169,7 +187,9 @@ public final class SimulatedSite {
     /// Lets the site come to rest in time.
     /// - Returns: milliseconds that it took.
     private func awaitCalm(since end: Int64) -> Int64 {
-        let limit = time.now + bounds.allWell
+        // An app of a device that leaves rests after a move that failed.
+        let rest = comings.parting == nil ? 0 : parameters.coolDown
+        let limit = time.now + bounds.allWell + rest
         var wellSince: Int64?
         while judge.violations.isEmpty {
             pass(until: time.now + 250)
@@ -182,7 +202,7 @@ public final class SimulatedSite {
         return (wellSince ?? time.now) - end
     }
 
-    /// Votes that decide.
+    /// Votes that decide while the founders do.
     var quorum: Int { Quorum(members: cast.devices, rule: cast.rule).votes }
 
     /// A process dies in the middle of a step, or the whole device loses its power there.
@@ -288,8 +308,8 @@ public final class SimulatedSite {
     }
 
     private func partition(_ groups: [Int], _ afterwards: (@escaping () -> Void) -> Void) {
-        for a in devices.indices {
-            for b in devices.indices where groups[a] != groups[b] {
+        for a in groups.indices {
+            for b in groups.indices where groups[a] != groups[b] {
                 network.cut(from: a, to: b)
                 afterwards { [self] in network.mend(from: a, to: b) }
             }

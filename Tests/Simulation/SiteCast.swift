@@ -1,12 +1,13 @@
 import Contracts
 
-/// Who takes part in a site: how many devices, by which rule they decide, and which of them lie.
+/// Who takes part in a site: how many devices found it, by which rule they decide, which of them lie, and who comes and goes.
 struct SiteCast {
     let devices: Int
     let rule: QuorumRule
     /// Numbers of the devices that lie, in ascending order.
     let liars: [Int]
     let behaviours: [Liar.Behaviour]
+    let comings: Comings
 
     /// Liars that the rule bears: the f of n = 3f + 1, none where members only crash.
     static func bearable(devices: Int, rule: QuorumRule) -> Int { rule == .byzantine ? (devices - 1) / 3 : 0 }
@@ -35,5 +36,7 @@ struct SiteCast {
             kinds.append(all[Int(time.draw(0...all.count - 1))])
         }
         behaviours = options.behaviours ?? kinds
+        comings =
+            options.isSteady ? Comings() : Comings(drawing: time, devices: devices, rule: rule, liars: liars)
     }
 }

@@ -24,6 +24,8 @@ extension SimulatedSite {
         case forgedBlock = "forged-block"
         /// Planners say that their devices are in touch for ever.
         case boundlessTouch = "boundless-touch"
+        /// Planners believe what a block's transactions say in others' names.
+        case ordersBelieved = "orders-believed"
 
         /// What honest planners do otherwise.
         var deviation: Deviation {
@@ -32,6 +34,7 @@ extension SimulatedSite {
             case .quorumOffByOne: .quorumOffByOne
             case .planNotRecomputed: .planNotRecomputed
             case .wrongCertificate: .wrongCertificate
+            case .ordersBelieved: .ordersBelieved
             case .volatileVotes, .incarnationIgnored, .lyingEngine, .amnesiacEngine, .forgedBlock, .boundlessTouch: []
             }
         }
@@ -41,6 +44,7 @@ extension SimulatedSite {
             var options = Options()
             options.mutant = self
             options.devices = 4
+            options.isSteady = true
             switch self {
             case .noLock:
                 options.liars = 1
@@ -50,6 +54,9 @@ extension SimulatedSite {
             case .planNotRecomputed:
                 options.liars = 1
                 options.behaviours = [.wrongPlan]
+            case .ordersBelieved:
+                options.liars = 1
+                options.behaviours = [.usurp]
             case .wrongCertificate:
                 options.liars = 1
                 options.behaviours = [.forge]

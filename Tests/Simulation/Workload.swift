@@ -11,7 +11,7 @@ struct Workload {
         var submissions: [Submission]
     }
 
-    var wishes: [Wish] = []
+    private(set) var wishes: [Wish] = []
     /// When the removal of ``removed`` is asked for.
     var removalAt: Int64 = 0
     var removed: Set<String> = []
@@ -19,13 +19,9 @@ struct Workload {
     var ending: Set<String> = []
 
     /// What each app asks for, by its name.
-    var specifications: [String: AppSpecification] {
-        Dictionary(
-            wishes.flatMap(\.submissions).map { ($0.specification.name, $0.specification) },
-            uniquingKeysWith: { first, _ in first })
-    }
-
-    var names: [String] { wishes.flatMap(\.submissions).map(\.specification.name).sorted() }
+    private(set) var specifications: [String: AppSpecification] = [:]
+    /// In ascending order.
+    private(set) var names: [String] = []
 
     /// - Parameters:
     ///   - capacities: each device's, in thousandths of a core.
@@ -48,6 +44,10 @@ struct Workload {
             removed.insert("app0")
             removalAt = time.draw(7_000...end + 1_000)
         }
+        for submission in wishes.flatMap(\.submissions) {
+            specifications[submission.specification.name] = submission.specification
+        }
+        names = specifications.keys.sorted()
     }
 
     /// All on one device, so that there is something to balance.

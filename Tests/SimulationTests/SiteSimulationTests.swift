@@ -49,6 +49,7 @@ struct SiteSimulationTests {
             options.devices = 4
             options.liars = 0
             options.faults = .none
+            options.isSteady = true
             options.engine = RaftElection.self
             let outcome = SimulatedSite(seed: seed, options: options).run()
             #expect(outcome.violations.isEmpty, "seed \(seed): \(outcome.violations)")
@@ -94,6 +95,7 @@ struct SiteSimulationTests {
         (.planNotRecomputed, "wrong-plan"),
         (.incarnationIgnored, "and runs on"),
         (.wrongCertificate, "certificate"),
+        (.ordersBelieved, " holds "),
     ])
     func theJudgeSeesBrokenRules(mutant: SimulatedSite.Mutant, complaint: String) {
         let isSeen = (0..<UInt64(40)).contains { seed in

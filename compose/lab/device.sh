@@ -49,6 +49,8 @@ start_device() {
     (
         join_group "$name"
         [ -z "${LOCK:-}" ] || exec {LOCK}<&-
+        # The caller's directory is not the device's.
+        unset TMPDIR
         exec setsid unshare --mount --pid --uts --ipc --net --cgroup --fork --propagation private \
             bash "$HERE/device-init" "$name" "$dir" "$(base_dir)" "$(address "$name")" "$LAB_NET" \
             </dev/null >"$dir/console.log" 2>&1

@@ -65,7 +65,10 @@ public struct ByteWriter: Sendable {
         raw(value)
     }
 
-    public mutating func text(_ value: String) { byteString(Array(value.utf8)) }
+    public mutating func text(_ value: String) {
+        integer(UInt32(value.utf8.count))
+        raw(value.utf8)
+    }
 
     public mutating func value(_ value: some ByteCodable) { value.encode(to: &self) }
 
@@ -122,10 +125,8 @@ public struct ByteReader: Sendable {
     public mutating func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws -> T {
         let width = T.bitWidth / 8
         guard width <= remaining else { throw ByteCodingError.truncated(at: bytes.count) }
-        var value: T = 0
-        for index in offset..<offset + width { value = (value << 8) | T(truncatingIfNeeded: bytes[index]) }
-        offset += width
-        return value
+        defer { offset += width }
+        return bytes.withUnsafeBytes { T(bigEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }
     }
 
     public mutating func bool() throws -> Bool {
@@ -139,10 +140,12 @@ public struct ByteReader: Sendable {
     }
 
     public mutating func text(_ what: String, limit: Int) throws -> String {
-        let bytes = try byteString(what, limit: limit)
-        guard let text = String(validating: bytes, as: UTF8.self) else {
+        let count = try count(what, limit: limit)
+        guard count <= remaining else { throw ByteCodingError.truncated(at: bytes.count) }
+        guard let text = String(validating: bytes[offset..<offset + count], as: UTF8.self) else {
             throw ByteCodingError.invalid(what: what, value: "not UTF-8")
         }
+        offset += count
         return text
     }
 

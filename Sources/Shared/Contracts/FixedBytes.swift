@@ -65,12 +65,24 @@ private struct FourWords: Hashable, Comparable, Sendable {
     /// Big-endian, so that they compare as the bytes do.
     private let a, b, c, d: UInt64
 
-    init(_ bytes: [UInt8]) {
-        precondition(bytes.count == 32, "a key or digest has 32 bytes")
+    /// - Parameter offset: where in `bytes` they begin.
+    init(_ bytes: [UInt8], at offset: Int = 0) {
+        precondition(bytes.count >= offset + 32, "a key or digest has 32 bytes, a signature 64")
         func word(_ index: Int) -> UInt64 {
-            bytes.withUnsafeBytes { UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)) }
+            bytes.withUnsafeBytes {
+                UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: offset + index * 8, as: UInt64.self))
+            }
         }
         (a, b, c, d) = (word(0), word(1), word(2), word(3))
+    }
+
+    init(from reader: inout ByteReader) throws {
+        (a, b, c, d) = (try reader.integer(), try reader.integer(), try reader.integer(), try reader.integer())
+    }
+
+    func encode(to writer: inout ByteWriter) {
+        let words = (a.bigEndian, b.bigEndian, c.bigEndian, d.bigEndian)
+        withUnsafeBytes(of: words) { writer.raw($0) }
     }
 
     var bytes: [UInt8] {
@@ -89,7 +101,12 @@ public struct NodeID: FixedBytes {
     private let words: FourWords
     public var bytes: [UInt8] { words.bytes }
     public init(unchecked: [UInt8]) { words = FourWords(unchecked) }
+    public init(from reader: inout ByteReader) throws { words = try FourWords(from: &reader) }
+    public func encode(to writer: inout ByteWriter) { words.encode(to: &writer) }
     public static func < (a: Self, b: Self) -> Bool { a.words < b.words }
+
+    /// Nobody.
+    public static let zero = NodeID(unchecked: [UInt8](repeating: 0, count: count))
 }
 
 /// An Ed25519 public key that is no node's: the operator's, or that of an invitation.
@@ -98,6 +115,8 @@ public struct PublicKey: FixedBytes {
     private let words: FourWords
     public var bytes: [UInt8] { words.bytes }
     public init(unchecked: [UInt8]) { words = FourWords(unchecked) }
+    public init(from reader: inout ByteReader) throws { words = try FourWords(from: &reader) }
+    public func encode(to writer: inout ByteWriter) { words.encode(to: &writer) }
     public static func < (a: Self, b: Self) -> Bool { a.words < b.words }
 
     /// Stands where nobody can sign.
@@ -110,6 +129,8 @@ public struct Digest: FixedBytes {
     private let words: FourWords
     public var bytes: [UInt8] { words.bytes }
     public init(unchecked: [UInt8]) { words = FourWords(unchecked) }
+    public init(from reader: inout ByteReader) throws { words = try FourWords(from: &reader) }
+    public func encode(to writer: inout ByteWriter) { words.encode(to: &writer) }
     public static func < (a: Self, b: Self) -> Bool { a.words < b.words }
 
     /// The digest that stands where there is nothing to hash, as before the first block.
@@ -119,8 +140,21 @@ public struct Digest: FixedBytes {
 /// An Ed25519 signature.
 public struct Signature: FixedBytes {
     public static let count = 64
-    public let bytes: [UInt8]
-    public init(unchecked: [UInt8]) { bytes = unchecked }
+    private let r, s: FourWords
+    public var bytes: [UInt8] { r.bytes + s.bytes }
+
+    public init(unchecked: [UInt8]) { (r, s) = (FourWords(unchecked), FourWords(unchecked, at: 32)) }
+
+    public init(from reader: inout ByteReader) throws {
+        (r, s) = (try FourWords(from: &reader), try FourWords(from: &reader))
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        r.encode(to: &writer)
+        s.encode(to: &writer)
+    }
+
+    public static func < (a: Self, b: Self) -> Bool { (a.r, a.s) < (b.r, b.s) }
 
     /// Stands where there is nothing to sign, as for the parent of the first block.
     public static let zero = Signature(unchecked: [UInt8](repeating: 0, count: count))
@@ -132,6 +166,8 @@ public struct VRFKey: FixedBytes {
     private let words: FourWords
     public var bytes: [UInt8] { words.bytes }
     public init(unchecked: [UInt8]) { words = FourWords(unchecked) }
+    public init(from reader: inout ByteReader) throws { words = try FourWords(from: &reader) }
+    public func encode(to writer: inout ByteWriter) { words.encode(to: &writer) }
     public static func < (a: Self, b: Self) -> Bool { a.words < b.words }
 
     /// Stands where nobody draws.

@@ -69,6 +69,9 @@ public struct Voter: Codable, Hashable, Sendable {
 
 /// That a leader let a round 0 fail: the body of `POST /blame`. To say it again for the same height changes nothing.
 public struct Blame: Codable, Hashable, Sendable {
+    /// Heights for which one counts.
+    public static let memory: UInt64 = 20
+
     public var leader: NodeID
     public var term: UInt64
     public var height: UInt64

@@ -96,6 +96,8 @@ public struct SigningRequest: Codable, Hashable, Sendable {
         case header
         /// A genesis, behind its own domain tag. Gossip signs one in its life.
         case genesis
+        /// The encoding of a ``RecoveryPath``: from now on this key votes in the chain under its newest name.
+        case recovery
     }
 
     /// Behind which tag a header is signed.

@@ -30,6 +30,11 @@ public struct VRFSecretKey: Sendable {
 
     /// The one proof of this key's draw for `alpha` (5.1).
     public func prove(_ alpha: [UInt8]) -> VRFProof {
+        guard let memo = VerificationMemo.current else { return proof(alpha) }
+        return memo.proof(publicKey, alpha) { proof(alpha) }
+    }
+
+    private func proof(_ alpha: [UInt8]) -> VRFProof {
         guard let h = ECVRF.encodeToCurve(publicKey, alpha) else {
             preconditionFailure("every input meets the curve: 256 tries fail with a probability of 2^-256")
         }
@@ -66,6 +71,11 @@ extension VRFKey {
 extension VRFProof {
     /// What this proof would prove (5.2), unchecked; nil if it is no proof at all.
     public var output: VRFOutput? {
+        guard let memo = VerificationMemo.current else { return computedOutput }
+        return memo.output(of: self) { computedOutput }
+    }
+
+    private var computedOutput: VRFOutput? {
         Sodium.prepare()
         return ECVRF.Proof(self)?.output
     }

@@ -3,8 +3,8 @@ import Contracts
 /// What was found of signatures and draws before, so that a simulated site, which checks each of them in every node, computes
 /// it once.
 ///
-/// Both are pure functions, and nothing gets in here but what they have returned and what a key has signed itself, so a memo
-/// changes no answer: key, bytes and signature are compared in full. Without one, as in the services, nothing is remembered. It is not bounded: give it no
+/// Both are pure functions, and nothing gets in here but what they have returned and what a key has signed or drawn itself, so a
+/// memo changes no answer: key, bytes and signature are compared in full. Without one, as in the services, nothing is remembered. It is not bounded: give it no
 /// longer life than a simulation's, and to one task at a time.
 public final class VerificationMemo: @unchecked Sendable {
     /// The memo of whatever runs inside ``TaskLocal/withValue(_:operation:file:line:)``.
@@ -23,9 +23,18 @@ public final class VerificationMemo: @unchecked Sendable {
         let alpha: [UInt8]
     }
 
+    private struct Drawing: Hashable {
+        let key: VRFKey
+        let alpha: [UInt8]
+    }
+
     /// A signature names its bytes well enough: hardly one has two claims.
     private var claims: [Signature: [Claim]] = [:]
     private var draws: [Drawn: VRFOutput?] = [:]
+    /// What keys have drawn themselves: each has one draw for an input.
+    private var proofs: [Drawing: VRFProof] = [:]
+    /// What proofs would prove.
+    private var outputs: [VRFProof: VRFOutput?] = [:]
 
     public init() {}
 
@@ -46,6 +55,23 @@ public final class VerificationMemo: @unchecked Sendable {
         for claim in claims[signature] ?? [] where claim.node == node && claim.bytes == bytes { return claim.isTrue }
         let found = verify()
         claims[signature, default: []].append(Claim(node: node, bytes: bytes, isTrue: found))
+        return found
+    }
+
+    /// A key's proof, which then needs no verification.
+    func proof(_ key: VRFKey, _ alpha: [UInt8], _ prove: () -> VRFProof) -> VRFProof {
+        let drawing = Drawing(key: key, alpha: alpha)
+        if let known = proofs[drawing] { return known }
+        let made = prove()
+        proofs[drawing] = made
+        draws[Drawn(key: key, proof: made, alpha: alpha)] = .some(made.output)
+        return made
+    }
+
+    func output(of proof: VRFProof, _ compute: () -> VRFOutput?) -> VRFOutput? {
+        if let known = outputs[proof] { return known }
+        let found = compute()
+        outputs[proof] = .some(found)
         return found
     }
 

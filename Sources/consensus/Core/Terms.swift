@@ -43,7 +43,6 @@ struct Disgrace: Sendable, Equatable {
 struct Failures: Sendable, Equatable {
     /// Different heights after which a node stops acknowledging a leader: once can be the network's fault.
     static let limit = 2
-
     private(set) var heights: Set<UInt64> = []
 
     var areEnough: Bool { heights.count >= Self.limit }
@@ -51,6 +50,8 @@ struct Failures: Sendable, Equatable {
     /// - Returns: whether they have just become enough.
     mutating func add(_ height: UInt64) -> Bool {
         guard !areEnough else { return false }
+        // A node that alone saw a leader fail, now and then in a term of months, must not alone stop following it.
+        heights = heights.filter { $0 >= height || height - $0 < Blame.memory }
         heights.insert(height)
         return areEnough
     }

@@ -26,6 +26,10 @@ extension GossipMachine {
             effects.append(.identify(address: text))
         }
         for id in connectedPeers {
+            if peers[id]?.outbox.hasOffers == true {
+                peers[id]?.mayAsk = true
+                stirred.insert(id)
+            }
             guard let peer = peers[id], !peer.askingPeers,
                 peer.askedPeersAt.map({ now - $0 >= Self.askPeersInterval }) ?? true
             else { continue }
@@ -94,6 +98,7 @@ extension GossipMachine {
         peers[id]?.connected = true
         effects.append(.connected(connectedPeers.count))
         effects.append(.log(.info, "connected to \(describe(id)) at \(peers[id]?.address ?? "")"))
+        peers[id]?.mayAsk = true
         for pooled in senders.pool where pooled.message.sender != id { enqueue(pooled.message, to: id) }
     }
 

@@ -20,12 +20,17 @@ extension GossipMachine {
     }
 
     /// Queues a message for a connected peer, behind a question where that costs less than sending in vain.
+    ///
+    /// What others say is always asked about: whoever said it has mostly sent it to this peer as well.
     mutating func enqueue(_ message: SignedMessage, to peer: NodeID) {
-        let ask = Self.isAsked(message.kind) && message.encodedCount >= GossipLimits.askFromBytes
-        let dropped =
-            ask
-            ? peers[peer]?.outbox.offer(message)
-            : peers[peer]?.outbox.enqueue(Delivery(relay: true, message: message))
+        let isOwn = message.sender == key.nodeID
+        let dropped: Int?
+        if isOwn, !Self.isAsked(message.kind) || message.encodedCount < GossipLimits.askFromBytes {
+            dropped = peers[peer]?.outbox.enqueue(Delivery(relay: true, message: message))
+        } else {
+            dropped = peers[peer]?.outbox.offer(message)
+            if isOwn { peers[peer]?.mayAsk = true }
+        }
         drop(.queueFull, dropped ?? 0)
         stirred.insert(peer)
     }
@@ -48,31 +53,21 @@ extension GossipMachine {
     /// In ascending order.
     var connectedPeers: [NodeID] { peers.values.filter(\.connected).map(\.id).sorted() }
 
-    /// Starts what may be under way to a peer: one batch and one question. What comes meanwhile goes together in
-    /// the next ones, so that a slow peer gets larger batches rather than more requests.
+    /// Starts what may be under way to a peer: one batch, some of this node's urgent words beside it, and one question. What comes
+    /// meanwhile goes together in the next ones, so that a slow peer gets larger batches rather than more requests.
     mutating func pump(_ id: NodeID) {
-        guard var peer = peers[id], peer.connected, !peer.waiting else { return }
-        if peer.sending == nil, peer.outbox.hasReady {
-            let deliveries = peer.outbox.takeBatch()
-            let ticket = newTicket(id)
-            peer.sending = (ticket.number, deliveries)
+        guard let address = peers[id]?.address,
+            let (batch, question) = peers[id]?.begin(ticket: &nextTicket, of: key.nodeID)
+        else { return }
+        if let (number, deliveries) = batch {
             let batch = Batch(site: site, from: key.nodeID, deliveries: deliveries)
-            effects.append(.send(ticket, batch, to: peer.address))
+            effects.append(.send(Ticket(peer: id, number: number), batch, to: address))
         }
-        if peer.asking == nil, peer.outbox.hasOffers {
-            let messages = peer.outbox.takeOffers()
-            let ticket = newTicket(id)
-            peer.asking = (ticket.number, messages)
+        if let (number, messages) = question {
             let question = Question(site: site, from: key.nodeID, signatures: messages.map(\.signature))
             effects.append(.count(.asked, messages.count))
-            effects.append(.ask(ticket, question, to: peer.address))
+            effects.append(.ask(Ticket(peer: id, number: number), question, to: address))
         }
-        peers[id] = peer
-    }
-
-    private mutating func newTicket(_ peer: NodeID) -> Ticket {
-        defer { nextTicket += 1 }
-        return Ticket(peer: peer, number: nextTicket)
     }
 
     /// Takes the outcome of a batch or question. One that is no longer waited for changes nothing.
@@ -95,11 +90,14 @@ extension GossipMachine {
             }
             succeeded(ticket.peer, roundTrip)
         case .failed(let ticket, let reason):
+            // Of several that fail at once one counts: it is one interruption.
+            let isRepeated = peers[ticket.peer]?.waiting == true
             let sent = takeSending(ticket)
             let offered = sent == nil ? takeAsking(ticket) : nil
             if let sent { drop(.queueFull, peers[ticket.peer]?.outbox.putBack(sent) ?? 0) }
+            if offered != nil { peers[ticket.peer]?.mayAsk = true }
             if let offered { drop(.queueFull, peers[ticket.peer]?.outbox.putBack(offers: offered) ?? 0) }
-            if sent != nil || offered != nil { failed(ticket.peer, reason, now: now) }
+            if !isRepeated, sent != nil || offered != nil { failed(ticket.peer, reason, now: now) }
         case .refused(let ticket, let reason):
             guard let count = takeSending(ticket)?.count ?? takeAsking(ticket)?.count else { return }
             drop(.refusedByPeer, count)
@@ -110,6 +108,7 @@ extension GossipMachine {
     }
 
     private mutating func takeSending(_ ticket: Ticket) -> [Delivery]? {
+        if let hurried = peers[ticket.peer]?.hurrying.removeValue(forKey: ticket.number) { return hurried }
         guard let sending = peers[ticket.peer]?.sending, sending.number == ticket.number else { return nil }
         peers[ticket.peer]?.sending = nil
         return sending.deliveries

@@ -23,6 +23,9 @@ public enum GossipLimits {
     public static let sequenceRun: UInt64 = 1_000
     /// How far a message may lag behind its sender's newest one of its kind.
     public static let sequenceWindow: UInt64 = 1_024
+    /// Batches of this node's own votes, proposals and words of elections under way to a peer besides the one of what may wait:
+    /// two steps of agreement take no longer than one request and its answer.
+    public static let hurriedBatches = 3
     /// Encoded messages below this many bytes are sent without asking (docs/decisions/0022-when-to-ask.md).
     public static let askFromBytes = 512
     /// Samples averaged into one report.

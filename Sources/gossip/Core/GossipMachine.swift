@@ -11,15 +11,19 @@ public struct GossipConfiguration: Sendable {
     /// `host:port` of nodes to begin with. This node's own may be among them.
     public var peers: [String]
     public var version: String
+    /// By whose word alone this key votes in a chain that was recovered; nil where that is not known.
+    public var operatorKey: PublicKey?
 
     public init(
-        name: String, site: String, reportInterval: Int64 = 1_000, peers: [String] = [], version: String = poiseVersion
+        name: String, site: String, reportInterval: Int64 = 1_000, peers: [String] = [], version: String = poiseVersion,
+        operatorKey: PublicKey? = nil
     ) {
         self.name = name
         self.site = site
         self.reportInterval = reportInterval
         self.peers = peers
         self.version = version
+        self.operatorKey = operatorKey
     }
 }
 

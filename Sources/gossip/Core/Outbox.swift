@@ -45,12 +45,26 @@ struct Outbox: Sendable {
             if count > 0, size > GossipLimits.batchBytes { break }
             count += 1
         }
-        return take(count, from: \.ready)
+        defer { ready.removeFirst(count) }
+        return took(ready.prefix(count))
+    }
+
+    /// Takes out what is ready of `node`'s own words that agreement or an election waits for, oldest first; empty if there is none.
+    mutating func takeUrgent(of node: NodeID) -> [Delivery] {
+        let urgent = ready.filter { $0.delivery.message.sender == node && Self.rank($0.delivery.message.kind) == 2 }
+            .prefix(GossipLimits.batchMessages)
+        guard !urgent.isEmpty, urgent.reduce(0, { $0 + $1.size }) <= GossipLimits.batchBytes else { return [] }
+        let orders = Set(urgent.map(\.order))
+        ready.removeAll { orders.contains($0.order) }
+        bytes -= urgent.reduce(0) { $0 + $1.size }
+        return urgent.map(\.delivery)
     }
 
     /// Takes out what is asked about in one request, oldest first.
     mutating func takeOffers() -> [SignedMessage] {
-        take(GossipLimits.questionSignatures, from: \.offers).map(\.message)
+        let asked = offers.prefix(GossipLimits.questionSignatures)
+        offers.removeFirst(asked.count)
+        return took(asked).map(\.message)
     }
 
     /// Puts back in front what did not get through, unless a newer report has taken its place.
@@ -66,9 +80,14 @@ struct Outbox: Sendable {
         return shrink()
     }
 
-    /// Removes messages that the peer turns out to have.
-    mutating func remove(_ signatures: Set<Signature>) {
-        remove { signatures.contains($0.delivery.message.signature) && $0.delivery.relay }
+    /// Removes messages of others that the peer turns out to have. `node`'s own go to it whatever anybody says in its name.
+    mutating func remove(_ signatures: some Sequence<Signature>, butOf node: NodeID) {
+        guard hasReady || hasOffers else { return }
+        let known = Set(signatures)
+        remove {
+            let message = $0.delivery.message
+            return $0.delivery.relay && message.sender != node && known.contains(message.signature)
+        }
     }
 
     private mutating func replaceReport(by message: SignedMessage) {
@@ -84,15 +103,22 @@ struct Outbox: Sendable {
     }
 
     private mutating func remove(where condition: (Entry) -> Bool) {
-        for path in [\Outbox.ready, \Outbox.offers] {
-            bytes -= self[keyPath: path].lazy.filter(condition).reduce(0) { $0 + $1.size }
-            self[keyPath: path].removeAll(where: condition)
-        }
+        bytes -= Self.remove(from: &ready, where: condition) + Self.remove(from: &offers, where: condition)
     }
 
-    private mutating func take(_ count: Int, from path: WritableKeyPath<Outbox, [Entry]>) -> [Delivery] {
-        let taken = Array(self[keyPath: path].prefix(count))
-        self[keyPath: path].removeFirst(taken.count)
+    /// - Returns: how many bytes went.
+    private static func remove(from entries: inout [Entry], where condition: (Entry) -> Bool) -> Int {
+        var size = 0
+        entries.removeAll { entry in
+            guard condition(entry) else { return false }
+            size += entry.size
+            return true
+        }
+        return size
+    }
+
+    /// What is removed of one of the two lists.
+    private mutating func took(_ taken: ArraySlice<Entry>) -> [Delivery] {
         bytes -= taken.reduce(0) { $0 + $1.size }
         return taken.map(\.delivery)
     }

@@ -9,10 +9,14 @@ struct Peer: Sendable {
     /// Requests that failed since one got through.
     var failures = 0
     var outbox = Outbox()
-    /// The one batch under way.
+    /// The one batch under way, and those that did not wait for it: ``GossipMachine/pump(_:)``.
     var sending: (number: UInt64, deliveries: [Delivery])?
+    var hurrying: [UInt64: [Delivery]] = [:]
     /// The one question under way.
     var asking: (number: UInt64, messages: [SignedMessage])?
+    /// Whether the next question may go. What is only passed on waits for the next look at what is due: by then the peer mostly
+    /// has it, and has said so.
+    var mayAsk = false
     /// Whether a failure must be waited out before the next request.
     var waiting = false
     /// Running mean of round trips in microseconds (each counts an eighth).
@@ -31,13 +35,41 @@ struct Peer: Sendable {
         latency = latency.map { $0 + (roundTrip - $0) / 8 } ?? roundTrip
     }
 
+    /// Takes from its outbox what may be under way now.
+    ///
+    /// - Parameter node: this one, whose own words for agreement and elections don't wait for another batch.
+    mutating func begin(ticket: inout UInt64, of node: NodeID) -> (
+        batch: (number: UInt64, deliveries: [Delivery])?, question: (number: UInt64, messages: [SignedMessage])?
+    ) {
+        guard connected, !waiting else { return (nil, nil) }
+        var batch: (number: UInt64, deliveries: [Delivery])?
+        if sending == nil, outbox.hasReady {
+            sending = (ticket, outbox.takeBatch())
+            batch = sending
+            ticket += 1
+        } else if hurrying.count < GossipLimits.hurriedBatches,
+            case let deliveries = outbox.takeUrgent(of: node), !deliveries.isEmpty
+        {
+            hurrying[ticket] = deliveries
+            batch = (ticket, deliveries)
+            ticket += 1
+        }
+        guard asking == nil, mayAsk, outbox.hasOffers else { return (batch, nil) }
+        mayAsk = false
+        asking = (ticket, outbox.takeOffers())
+        ticket += 1
+        return (batch, asking)
+    }
+
     /// Forgets what was under way and waits: the node is gone for now, and what it misses is sent anew, not late.
     mutating func disconnect() {
         connected = false
         failures = 0
         outbox = Outbox()
         sending = nil
+        hurrying = [:]
         asking = nil
+        mayAsk = false
         waiting = false
         askingPeers = false
         askedPeersAt = nil

@@ -39,7 +39,9 @@ extension GossipMachine {
 
     mutating func sign(_ what: SigningRequest, _ request: RequestNumber) {
         do throws(Problem) {
-            if try ledger.admit(what, signer: key.nodeID, site: configuration.site) {
+            if try ledger.admit(
+                what, signer: key.nodeID, site: configuration.site, operatorKey: configuration.operatorKey)
+            {
                 effects.append(.persistLedger(ledger.stored))
             }
         } catch {

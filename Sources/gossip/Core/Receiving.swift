@@ -11,7 +11,7 @@ extension GossipMachine {
             dropped += batch.deliveries.count
         } else {
             // who sends a message has it
-            peers[batch.from]?.outbox.remove(Set(batch.deliveries.map(\.message.signature)))
+            peers[batch.from]?.outbox.remove(batch.deliveries.lazy.map(\.message.signature), butOf: key.nodeID)
             for delivery in batch.deliveries where receive(delivery, from: batch.from, now: now) != nil { dropped += 1 }
         }
         let count = batch.deliveries.count + batch.unreadable.count
@@ -24,7 +24,7 @@ extension GossipMachine {
             answer(request, Self.foreign)
             return
         }
-        peers[question.from]?.outbox.remove(Set(question.signatures))
+        peers[question.from]?.outbox.remove(question.signatures, butOf: key.nodeID)
         effects.append(.answer(request, .needed(question.signatures.map { !seen.contains($0) })))
     }
 

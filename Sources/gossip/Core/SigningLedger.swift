@@ -45,7 +45,9 @@ struct SigningLedger: Sendable {
     ///
     /// - Returns: whether ``stored`` has changed and must be durable before the signature leaves.
     /// - Throws: ``Problem``: 400 for bytes that are not what the purpose says, 409 for what conflicts.
-    mutating func admit(_ request: SigningRequest, signer: NodeID, site: String) throws(Problem) -> Bool {
+    mutating func admit(
+        _ request: SigningRequest, signer: NodeID, site: String, operatorKey: PublicKey? = nil
+    ) throws(Problem) -> Bool {
         let bytes = request.bytes.bytes
         switch request.purpose {
         case .vote: return try admit(try Self.read(Vote.self, bytes, "a vote"))
@@ -55,6 +57,9 @@ struct SigningLedger: Sendable {
             return false
         case .genesis:
             return try admit(try Self.read(TaggedGenesis.self, bytes, "a genesis").genesis, signer: signer, site: site)
+        case .recovery:
+            let path = try Self.read(RecoveryPath.self, bytes, "a list of recoveries")
+            return try admit(path.recoveries, site: site, operatorKey: operatorKey)
         }
     }
 
@@ -102,6 +107,39 @@ struct SigningLedger: Sendable {
         }
         try join(hash)
         self.genesis = hash
+        return true
+    }
+
+    /// From now on this key votes under the newest of the chain's names, and under none before it.
+    private mutating func admit(_ recoveries: [Recovery], site: String, operatorKey: PublicKey?) throws(Problem) -> Bool
+    {
+        let names = [recoveries[0].predecessor.genesis] + recoveries.map(\.genesis.hash)
+        guard chain != names.last else { return false }
+        guard let place = chain.map({ names.firstIndex(of: $0) }) ?? 0 else {
+            throw Problem(
+                409, "conflicting-genesis",
+                "this key votes in the chain \(chain?.short ?? ""), which was not recovered: that is another one's recovery"
+            )
+        }
+        guard let operatorKey else {
+            throw Problem(
+                409, "no-operator",
+                "gossip can't tell whether the operator has recovered this chain: start it with POISE_OPERATOR, as planner"
+            )
+        }
+        for (recovery, before) in zip(recoveries, names).dropFirst(place) {
+            guard recovery.predecessor.genesis == before, recovery.genesis.site == site,
+                operatorKey.verifies(recovery.signature, of: recovery.genesis.signedBytes)
+            else {
+                throw Problem(
+                    409, "bad-recovery",
+                    "the recovery \(recovery.genesis.hash.short) is not signed with the operator's key \(operatorKey.short), "
+                        + "or doesn't follow \(before.short)")
+            }
+        }
+        chain = names.last
+        // Heights go on; what was signed under another name contradicts nothing from now on.
+        (prevote, precommit, proposal) = (nil, nil, nil)
         return true
     }
 

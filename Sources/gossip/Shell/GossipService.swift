@@ -26,7 +26,7 @@ final class GossipService: Sendable {
             key: restored.key,
             configuration: GossipConfiguration(
                 name: settings.name, site: settings.site, reportInterval: settings.reportInterval,
-                peers: settings.peers.map(\.description)),
+                peers: settings.peers.map(\.description), operatorKey: settings.operatorKey),
             sequences: restored.sequences, ledger: restored.ledger, epoch: Entropy.seed())
         let performer = EffectPerformer(store: store, peers: PeerClient(client: client), metrics: metrics)
         node = restored.key.nodeID

@@ -29,6 +29,14 @@ struct GossipOptions: ParsableArguments {
             """)
     var advertise: String?
 
+    @Option(
+        name: .customLong("operator"),
+        help: """
+            The public half of the operator's key, as planner is told (POISE_OPERATOR). Without it this device doesn't vote in a \
+            chain that the operator has recovered.
+            """)
+    var `operator`: String?
+
     @Option(help: "Milliseconds from one report to the next (POISE_REPORT_INTERVAL_MS; default 1000).")
     var reportIntervalMs: Int?
 }
@@ -43,6 +51,7 @@ struct GossipSettings: Sendable {
     var migratorPort: Int
     var advertise: Endpoint?
     var reportInterval: Int64
+    var operatorKey: PublicKey?
 
     /// - Throws: `SettingError`.
     init(_ options: GossipOptions, _ settings: Settings) throws {
@@ -67,6 +76,14 @@ struct GossipSettings: Sendable {
             do { return try Endpoint(parsing: text, defaultPort: Self.defaultPort) } catch {
                 throw SettingError("POISE_PEERS: \(error)")
             }
+        }
+        operatorKey = try settings.parsed("operator", flag: options.operator) { text in
+            guard let key = PublicKey(hex: text) else {
+                throw SettingError(
+                    "\"\(text.prefix(80))\" is no key: allowed are 64 hex digits, as `planner operator show` prints them"
+                )
+            }
+            return key
         }
         let port = port
         advertise = try settings.parsed("advertise", flag: options.advertise) {

@@ -47,6 +47,8 @@ struct Agreement: Sendable {
         let verdict: Result<SiteState, Refusal>
         /// Why this node does not prevote it as a fresh proposal though it is valid; nil if it does.
         let doubt: Refusal?
+        /// Monotonic milliseconds.
+        let arrived: Int64
     }
 
     struct Offer: Sendable {

@@ -127,6 +127,9 @@ extension Agreement {
         return valid?.round == round ? [.showPolka, timer] : [timer]
     }
 
+    /// When the block that was decided here had arrived; nil if another was, or none. Monotonic milliseconds.
+    func arrival(ofDecided block: Digest) -> Int64? { isDecided ? candidates[block]?.arrived : nil }
+
     /// The signatures of a ballot for one block, in ascending order of member.
     func certificate(_ step: VoteStep, _ round: UInt32, _ block: Digest) -> Certificate {
         let signatures = votes(Ballot(round: round, step: step), for: block)

@@ -70,24 +70,38 @@ package struct BlockBuilder {
         return ordered.map(\.message).filter { take($0, &budget) }
     }
 
-    /// Which transactions have an effect depends on their order, so they are tried in the block's own.
+    private typealias Candidate = (order: TransactionOrder, message: SignedMessage, transaction: Transaction)
+
+    /// As many as have an effect and find room, the oldest first: those without would else keep others out for ever. Which
+    /// have one depends on their order, so they are tried in the block's own, from the beginning whenever others join them.
     private func apply(
         _ transactions: [(message: SignedMessage, transaction: Transaction)], _ fold: inout Fold, _ budget: inout Int
     ) -> [SignedMessage] {
-        var candidates: [(order: TransactionOrder, message: SignedMessage, transaction: Transaction)] = []
-        for (message, transaction) in transactions where candidates.count < BlockBody.transactionLimit {
-            guard take(message, &budget) else { continue }
-            let order = TransactionOrder(transaction, sender: message.sender, sequence: message.sequence)
-            candidates.append((order, message, transaction))
-        }
-        var chosen: [SignedMessage] = []
-        for (_, message, transaction) in candidates.sorted(by: { $0.order < $1.order }) {
-            guard (try? fold.apply(transaction, sender: message.sender, sequence: message.sequence)) != nil else {
-                continue
+        let before = fold
+        var waiting = transactions[...]
+        var chosen: [Candidate] = []
+        while true {
+            var outsize: [(message: SignedMessage, transaction: Transaction)] = []
+            while chosen.count < BlockBody.transactionLimit, let (message, transaction) = waiting.popFirst() {
+                guard take(message, &budget) else {
+                    outsize.append((message, transaction))
+                    continue
+                }
+                let order = TransactionOrder(transaction, sender: message.sender, sequence: message.sequence)
+                chosen.append((order, message, transaction))
             }
-            chosen.append(message)
+            chosen.sort { $0.order < $1.order }
+            fold = before
+            let tried = chosen.count
+            chosen = chosen.filter { _, message, transaction in
+                let hasEffect =
+                    (try? fold.apply(transaction, sender: message.sender, sequence: message.sequence)) != nil
+                if !hasEffect { budget += Self.size(of: message) }
+                return hasEffect
+            }
+            waiting = (outsize + waiting)[...]
+            if chosen.count == tried || waiting.isEmpty { return chosen.map(\.message) }
         }
-        return chosen
     }
 
     /// Bytes that a message takes of ``messageBudget``.

@@ -90,9 +90,9 @@ public struct MembershipLink: ByteCodable, Hashable {
 
 /// The state after some block with all that proves it, to whoever knows the genesis alone.
 ///
-/// The proof is: the genesis, signed by all its members; one link for each block before that changed the members, made
-/// final by those of whom the links so far tell; the last block's header, made final by the members then; and a
-/// state whose root that header states. What it does not prove is that every block before it was valid: for that it
+/// The proof is: the genesis, signed by all its members; the operator's recoveries, if there are any; one link for each block
+/// before that changed the members, made final by those of whom all that tells so far; the last block's header, made final by
+/// the members then; and a state whose root that header states. What it does not prove is that every block before it was valid: for that it
 /// relies on the quorums that voted for them.
 public struct CertifiedSnapshot: ByteCodable, Hashable {
     private static let domain = "poise/certified-snapshot/1"
@@ -162,12 +162,12 @@ public struct CertifiedSnapshot: ByteCodable, Hashable {
 
     /// Checks everything.
     ///
-    /// - Parameter genesis: the hash of the genesis that is trusted.
+    /// - Parameter genesis: a name of the chain that is trusted: the hash of its genesis or of a recovery.
     /// - Throws: ``ChainFault`` with the height of what is wrong.
     public func verify(genesis: Digest) throws(ChainFault) -> Proven {
         var height: UInt64 = 0
         do throws(Refusal) {
-            guard founding.genesis.hash == genesis else {
+            guard founding.names.contains(genesis) else {
                 throw Refusal(.anotherGenesis, "\(founding.genesis.hash.short), not \(genesis.short)")
             }
             guard founding.isComplete else {
@@ -176,12 +176,14 @@ public struct CertifiedSnapshot: ByteCodable, Hashable {
                     .incompleteGenesis, "\(count) of \(founding.genesis.members.count) members have signed it")
             }
             var deciders = SiteState(genesis: founding.genesis)
+            var recoveries = founding.recoveries[...]
             for link in links {
                 let before = height
                 height = link.block.header.height
                 guard height > before, height < last.header.height else {
                     throw Refusal(.linkOutOfOrder, "a link of block \(height) after one of \(before)")
                 }
+                try Self.recover(&deciders, by: &recoveries, before: height)
                 try link.block.check(decidedBy: deciders)
                 guard link.block.header.nextMembers == .members(link.members) else {
                     throw Refusal(.wrongMembersHash, link.block.header.nextMembers.short)
@@ -190,6 +192,7 @@ public struct CertifiedSnapshot: ByteCodable, Hashable {
             }
             height = last.header.height
             guard height > 0 else { throw Refusal(.wrongHeight, "a snapshot of no block") }
+            try Self.recover(&deciders, by: &recoveries, before: height)
             try last.check(decidedBy: deciders)
             let state = try provenState()
             let isLink = state.members != deciders.members
@@ -200,11 +203,21 @@ public struct CertifiedSnapshot: ByteCodable, Hashable {
         }
     }
 
+    /// Who decides the block of `height`, if the operator has recovered the chain before it.
+    private static func recover(
+        _ deciders: inout SiteState, by recoveries: inout ArraySlice<Recovery>, before height: UInt64
+    ) throws(Refusal) {
+        while let next = recoveries.first, next.predecessor.height < height {
+            try deciders.decide(by: next)
+            recoveries.removeFirst()
+        }
+    }
+
     /// The state, which must be the one that the last header states in all that the header and the root cover.
     private func provenState() throws(Refusal) -> SiteState {
         let found: SiteState
         do {
-            found = try SiteState(snapshot: state, genesis: founding.genesis)
+            found = try SiteState(snapshot: state, genesis: founding.genesis(of: height))
         } catch {
             throw Refusal(.undecodableSnapshot, "its state: \(error)")
         }

@@ -29,6 +29,8 @@ public struct Chain: Sendable {
     /// How much has come since the snapshot that it begins with.
     public private(set) var schedule = SnapshotSchedule()
     private var last: CertifiedHeader?
+    /// As the last block that was read leaves it: before a recovery that goes on from there.
+    public private(set) var stateOfLast: SiteState?
 
     public var genesis: Genesis { founding.genesis }
 
@@ -48,21 +50,39 @@ public struct Chain: Sendable {
             let count = founding.signatures.count
             throw ChainFault(height: 0, "\(count) of \(founding.genesis.members.count) members have signed it")
         }
+        try goOn()
     }
 
     /// Begins after a snapshot's last block. Every signature of its proof is checked.
     ///
     /// - Parameters:
     ///   - bytes: an encoded ``CertifiedSnapshot``.
-    ///   - genesis: the hash of the genesis that is trusted.
+    ///   - founding: the genesis that is trusted, with all recoveries up to now: the snapshot may be older than the last.
     /// - Throws: ``ChainFault``.
-    public init(snapshot bytes: [UInt8], genesis: Digest) throws(ChainFault) {
+    public init(snapshot bytes: [UInt8], founding: FoundingRecord) throws(ChainFault) {
+        try self.init(snapshot: bytes, genesis: founding.genesis.hash, founding)
+    }
+
+    /// - Parameter genesis: a name of the chain that is trusted.
+    init(snapshot bytes: [UInt8], genesis: Digest, _ founding: FoundingRecord? = nil) throws(ChainFault) {
         let snapshot = try CertifiedSnapshot.decode(bytes)
         let proven = try snapshot.verify(genesis: genesis)
-        founding = snapshot.founding
+        let founding = founding ?? snapshot.founding
+        guard founding.recoveries.starts(with: snapshot.founding.recoveries) else {
+            throw ChainFault(height: 0, "the snapshot tells of other recoveries than the genesis")
+        }
+        self.founding = founding
         state = proven.state
         links = proven.links
         schedule.took(snapshotOf: bytes.count, at: snapshot.height)
+        try goOn()
+    }
+
+    /// Takes the name that the operator has given the chain after the last block, if any.
+    private mutating func goOn() throws(ChainFault) {
+        do throws(Refusal) { state = try founding.following(state) } catch {
+            throw ChainFault(height: state.height, refusal: error, "recovery: \(error.detail)")
+        }
     }
 
     /// Checks the next block and its certificate and moves on to the state after it.
@@ -83,8 +103,10 @@ public struct Chain: Sendable {
             let after = try Validity.check(block, after: state, trusting: trusting)
             let header = CertifiedHeader(
                 header: block.header, signature: block.signature, certificate: committed.certificate)
+            let following = try founding.following(after)
             if after.members != state.members { links.append(MembershipLink(block: header, members: after.members)) }
-            state = after
+            state = following
+            stateOfLast = after
             last = header
             schedule.took(blockOf: committed.block.count + committed.certificate.count)
         } catch {
@@ -94,10 +116,10 @@ public struct Chain: Sendable {
 
     /// The state after the last block with its proof; nil if no block was read yet.
     public var snapshot: CertifiedSnapshot? {
-        guard let last else { return nil }
+        guard let last, let stateOfLast else { return nil }
         return CertifiedSnapshot(
             founding: founding, links: links.filter { $0.block.header.height < last.header.height }, last: last,
-            state: state.snapshot)
+            state: stateOfLast.snapshot)
     }
 
     /// Checks a whole chain offline: signatures, hashes, certificates, every plan and every state's root.

@@ -12,4 +12,6 @@ package struct Deviation: OptionSet, Sendable {
     package static let planNotRecomputed = Deviation(rawValue: 1 << 2)
     /// A certificate is believed, whoever signed it.
     package static let wrongCertificate = Deviation(rawValue: 1 << 3)
+    /// What a block's transactions say in others' names is believed.
+    package static let ordersBelieved = Deviation(rawValue: 1 << 4)
 }

@@ -35,7 +35,7 @@ struct Fold {
         }
         let base = Resources(report.load) { state.apps[$0] != nil }
         if report.load.apps.count < LoadMatrix.appLimit { silences[sender] = time - record.seenAt }
-        if record.absent { resumeApps(of: sender) }
+        if record.absent { state.resumeApps(of: sender) }
         record.take(report, base: base, sequence: sequence, at: time)
         state.nodes[sender] = record
         for score in report.load.apps {
@@ -48,15 +48,6 @@ struct Fold {
                 app.measured = app.incarnation
             }
             state.apps[score.app] = app
-        }
-    }
-
-    /// Apps that waited for this node alone: nobody else may have them, so they go on in the incarnation they had.
-    private mutating func resumeApps(of node: NodeID) {
-        for name in state.apps.names {
-            guard var app = state.apps[name], app.isWaiting, app.node == node else { continue }
-            app.resume(at: time)
-            state.apps[name] = app
         }
     }
 
@@ -105,6 +96,15 @@ struct Fold {
 }
 
 extension SiteState {
+    /// Apps that waited for this node alone: nobody else may have them, so they go on in the incarnation they had.
+    mutating func resumeApps(of node: NodeID) {
+        for name in apps.names {
+            guard var app = apps[name], app.isWaiting, app.node == node else { continue }
+            app.resume(at: time)
+            apps[name] = app
+        }
+    }
+
     /// Does what a plan says, at this state's height and time.
     mutating func apply(_ plan: Plan) {
         for assignment in plan.assignments {

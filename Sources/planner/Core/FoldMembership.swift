@@ -135,7 +135,10 @@ extension SiteState {
                 throw Refusal(.badParameters, "the quorum's rule is fixed in the genesis")
             }
             guard height > self.height + 1, height <= self.height + Self.scheduleLimit else {
-                throw Refusal(.badParameters, "block \(height) is not ahead of block \(self.height + 1), or too far")
+                throw Refusal(
+                    .badParameters,
+                    "they can't hold from block \(height) on, at block \(self.height): choose one that is some blocks later, "
+                        + "at most \(Self.scheduleLimit)")
             }
         }
     }
@@ -181,26 +184,21 @@ extension SiteState {
         membersSince = height
     }
 
-    /// From now on the node gets no apps, and those that it has move away. What can't move is placed anew.
-    mutating func drain(_ node: NodeID, at time: Int64) {
-        nodes[node]?.drainsUntil = time + Self.drainTime
-        for name in apps.names {
-            guard var app = apps[name], app.node == node, app.move == nil, app.phase.isPlaced else { continue }
-            guard app.phase == .placed || !app.movesLive else { continue }
-            if app.home == node { app.home = nil }
-            app.requeue("\(self.name(of: node)) leaves", at: time)
-            queue.append(name)
-            apps[name] = app
-        }
+    /// From now on the node gets no apps, and those that run there and can move do. What can't is placed anew once the node is no
+    /// member: it must have the time to stop.
+    mutating func drain(_ node: NodeID, at time: Int64) { nodes[node]?.drainsUntil = time + Self.drainTime }
+
+    /// Whether the app keeps a node that leaves from being gone.
+    private func holds(_ app: AppRecord, _ node: NodeID) -> Bool {
+        guard let move = app.move else { return app.node == node && app.phase == .running && app.movesLive }
+        return app.node == node || move.to == node
     }
 
     /// Ends what time has ended: drained nodes leave, used invitations are forgotten, ordered parameters come to hold.
     mutating func settleMembership(at time: Int64) {
         for member in members {
             guard members.count > 1, let until = nodes[member.id]?.drainsUntil else { continue }
-            let isEmpty = apps.values.allSatisfy { app in
-                !app.phase.isPlaced || (app.node != member.id && app.move?.to != member.id)
-            }
+            let isEmpty = !apps.values.contains { holds($0, member.id) }
             if isEmpty || until <= time { removeMember(member.id, "\(member.name) has left", at: time) }
         }
         invitations.removeAll { $0.expires <= time }

@@ -134,6 +134,7 @@ extension SiteState {
         case .evidence(let evidence):
             removeMember(evidence.culprit, "\(name(of: evidence.culprit)) has voted twice", at: time)
         }
+        if nodes[sender]?.absent == true { resumeApps(of: sender) }
         nodes[sender]?.transactions.insert(sequence)
         nodes[sender]?.hear(at: time)
     }

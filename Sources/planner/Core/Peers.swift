@@ -20,6 +20,8 @@ struct Peers: Sendable {
     private var strangers: [NodeID: Int64] = [:]
     private var answered: [NodeID: Int64] = [:]
     private var served: [NodeID: (from: UInt64, at: Int64)] = [:]
+    private var told = Pace(interval: 900)
+    private var heardOf = Pace(interval: 500)
     private var pieces: [NodeID: (digest: Digest, piece: UInt32, at: Int64)] = [:]
 
     mutating func heard(_ node: NodeID, _ status: ChainStatus, at now: Int64) {
@@ -36,6 +38,12 @@ struct Peers: Sendable {
         answered[node] = now
         return true
     }
+
+    /// Whether to tell `node` of the chain's recoveries: once a second.
+    mutating func mayTell(_ node: NodeID, at now: Int64) -> Bool { told.admits(node, at: now) }
+
+    /// Whether to read what `node` tells of them: twice a second, for each costs some signatures.
+    mutating func mayTellHere(_ node: NodeID, at now: Int64) -> Bool { heardOf.admits(node, at: now) }
 
     /// Whether to send `node` the blocks from this height on: once, and again after a second should they be lost.
     mutating func mayServe(_ node: NodeID, from height: UInt64, at now: Int64) -> Bool {
@@ -68,5 +76,22 @@ struct Peers: Sendable {
     /// Those who say that they have blocks after `height`, in ascending order.
     func ahead(of height: UInt64, at now: Int64) -> [NodeID] {
         fresh(at: now).filter { $0.value.height > height }.keys.sorted()
+    }
+}
+
+/// Admits each node once in an interval, and no more nodes in one than a site may have.
+private struct Pace: Sendable {
+    /// Milliseconds.
+    let interval: Int64
+    private var last: [NodeID: Int64] = [:]
+
+    init(interval: Int64) { self.interval = interval }
+
+    mutating func admits(_ node: NodeID, at now: Int64) -> Bool {
+        if let last = last[node], now - last < interval { return false }
+        if last.count >= Genesis.memberLimit { last = last.filter { now - $0.value < interval } }
+        guard last.count < Genesis.memberLimit else { return false }
+        last[node] = now
+        return true
     }
 }

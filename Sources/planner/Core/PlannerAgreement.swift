@@ -2,6 +2,9 @@ import Contracts
 
 /// The machine's part in agreement: it gives the algorithm blocks and verdicts, and does what it decides.
 extension PlannerMachine {
+    /// Milliseconds after a commit from which another's proposal begins the next height, at most.
+    private static let haste: Int64 = 500
+
     /// Prepares to agree on the next height, from its record if a crash interrupted it.
     mutating func openHeight() {
         guard let state else { return }
@@ -10,11 +13,12 @@ extension PlannerMachine {
             epochSeed: state.epochSeed, quorum: state.quorum, timeouts: timeouts, leader: leader,
             deviation: deviation)
         draw = nil
+        isProposed = false
         askForDraw()
         storedBlocks = []
         if let (record, blocks) = storedAgreement, record.genesis == next.genesis, record.height == next.height {
             storedBlocks = Set(record.blocks)
-            next.restore(record, blocks) { judge($0, state) }
+            next.restore(record, blocks) { judge($0, state, round: record.round) }
             agreement = next
             if next.isStarted {
                 drive { $0.resume() }
@@ -29,18 +33,24 @@ extension PlannerMachine {
     }
 
     /// Sets when the running height begins: soon if there is something to decide, else when the idle interval is over.
+    ///
+    /// Somebody's proposal begins it early, for clocks and commits differ a little. But not at once, or a leader that lies could
+    /// have block after block written to everybody's disk.
     mutating func pace() {
         guard let state, let agreement, !agreement.isStarted else { return }
         let isBusy = isPlanned || needsTouch || !pool.entries.isEmpty
-        let interval = isBusy ? state.parameters.blockInterval : state.parameters.idleInterval
-        let passed = now - (committedAt ?? now)
+        var interval = isBusy ? state.parameters.blockInterval : state.parameters.idleInterval
+        if isProposed { interval = min(state.parameters.blockInterval / 2, Self.haste) }
+        let passed = committedAt.map { now - $0 } ?? (isProposed ? .max : 0)
+        if isProposed, passed >= interval { return drive { $0.start() } }
         effects.append(
             .setTimer(.nextHeight(agreement.height), afterMilliseconds: max(0, interval - passed)))
     }
 
     /// Feeds the agreement and does what it says.
     mutating func drive(_ input: (inout Agreement) -> [Agreement.Action]) {
-        guard var current = agreement else { return }
+        // Taken out, so that nothing of it is copied.
+        guard var current = agreement.take() else { return }
         let height = current.height
         let actions = input(&current)
         agreement = current
@@ -62,7 +72,9 @@ extension PlannerMachine {
             else { return }
             commit(candidate.block, agreement.certificate(.precommit, round, id).encoded, after)
         case .contradicted(let id, let refusal):
-            halt("a quorum decided the block \(id.short), which this node finds invalid: \(refusal)")
+            halt(
+                "a quorum decided the block \(id.short), which this node finds invalid: \(refusal). Compare its version with the "
+                    + "others', then move its chain's files away and start it again")
         case .convict(let evidence): accuse(evidence)
         case .count(let reason): count(reason)
         }
@@ -91,10 +103,11 @@ extension PlannerMachine {
                     })))
     }
 
-    private mutating func sign(_ tag: SigningTag, _ bytes: [UInt8]) {
+    mutating func sign(_ tag: SigningTag, _ bytes: [UInt8]) {
         let purpose: SigningRequest.Purpose =
             switch tag {
             case .genesis: .genesis
+            case .recovery: .recovery
             case .header: .header
             case .proposal: .proposal
             case .vote: .vote
@@ -110,7 +123,11 @@ extension PlannerMachine {
     }
 
     mutating func drawn(_ proof: VRFProof, for height: UInt64) {
-        guard let agreement, agreement.height == height, draw == nil else { return }
+        guard let agreement, agreement.height == height, draw == nil, let state else { return }
+        // One that was asked for under the chain's name before is of the same height.
+        if founding.record?.recoveries.isEmpty == false {
+            guard configuration.vrf.output(of: proof, for: state.nextDraw.encoded) != nil else { return }
+        }
         draw = proof
         if let round = agreement.awaitedRound { build(round: round) }
     }
@@ -130,11 +147,12 @@ extension PlannerMachine {
     mutating func signed(_ tag: SigningTag, _ signature: Signature) {
         switch tag {
         case .genesis: genesisSigned(signature)
+        case .recovery: isRecoveryKnown = true
         case .header(let height, let round):
             guard let agreement, agreement.height == height, let state,
                 let block = agreement.finished(round: round, signature)
             else { return }
-            let candidate = judge(block, state)
+            let candidate = judge(block, state, round: round)
             if case .failure(let refusal) = candidate.verdict {
                 count("own-block-refused")
                 effects.append(.log(.error, "the block this node built is invalid: \(refusal)"))
@@ -188,19 +206,17 @@ extension PlannerMachine {
         effects.append(.blame(leader: leader, term: leadership.term, height: agreement.height))
     }
 
-    /// valid(v), and what only a fresh proposal must answer to.
-    func judge(_ block: Block, _ parent: SiteState) -> Agreement.Candidate {
+    /// valid(v), and what only a fresh proposal, made in this round, must answer to.
+    func judge(_ block: Block, _ parent: SiteState, round: UInt32) -> Agreement.Candidate {
         do throws(Refusal) {
             let after = try Validity.check(block, after: parent, deviation: deviation)
-            return Agreement.Candidate(block: block, verdict: .success(after), doubt: doubt(block, after, parent))
+            let doubt =
+                clock.doubt(block.header.time, after: parent, at: now) ?? contradictedAbsence(after, parent)
+                ?? leftOut(block, after, parent, round: round)
+            return Agreement.Candidate(block: block, verdict: .success(after), doubt: doubt, arrived: now)
         } catch {
-            return Agreement.Candidate(block: block, verdict: .failure(error), doubt: nil)
+            return Agreement.Candidate(block: block, verdict: .failure(error), doubt: nil, arrived: now)
         }
-    }
-
-    private func doubt(_ block: Block, _ after: SiteState, _ parent: SiteState) -> Refusal? {
-        clock.doubt(block.header.time, after: parent, at: now) ?? contradictedAbsence(after, parent)
-            ?? leftOut(block, after, parent)
     }
 
     /// A block that declares a node absent of which a newer report is here was built by someone who can't hear it.
@@ -217,8 +233,14 @@ extension PlannerMachine {
 
     /// A leader can't keep a transaction out of the chain for ever: what has been here for so long that everybody has it,
     /// would have an effect and finds room must be in the block.
-    private func leftOut(_ block: Block, _ after: SiteState, _ parent: SiteState) -> Refusal? {
-        guard block.body.transactions.count < BlockBody.transactionLimit else { return nil }
+    ///
+    /// A liar can give one to a single node and another to the next, and each then doubts whatever the others propose. So nodes
+    /// also take up what proposals hold, and a height isn't held up by this for longer than until an honest node has had its
+    /// turn: of the proposers of the rounds from 1 to f + 1 one is.
+    private func leftOut(_ block: Block, _ after: SiteState, _ parent: SiteState, round: UInt32) -> Refusal? {
+        guard round <= parent.quorum.oneHonest, block.body.transactions.count < BlockBody.transactionLimit else {
+            return nil
+        }
         var room = BlockBuilder.messageBudget - block.body.encoded.count
         for entry in pool.entries where now - entry.since >= Self.publicAfter {
             room -= BlockBuilder.size(of: entry.message)
@@ -257,18 +279,20 @@ extension PlannerMachine {
     }
 
     /// Goes on from a state that is durable: the next height is open.
-    mutating func take(_ after: SiteState) {
+    mutating func take(_ durable: SiteState) {
+        guard let after = following(durable) else { return }
         if let finished = agreement {
             for timer in finished.timers { effects.append(.cancelTimer(timer)) }
         }
         guard isOfInvitation(after) else { return }
         noteRemoval(after)
+        let isRenamed = state.map { $0.genesis != after.genesis } ?? false
+        clock.committed(after, at: now, offered: agreement?.arrival(ofDecided: after.head))
         state = after
         committedAt = now
-        clock.committed(after.time, at: now)
         catchUp.progressed()
         if let stored = storedAgreement, stored.record.height <= after.height { storedAgreement = nil }
-        for (entry, refusal) in pool.prune(after) {
+        for (entry, refusal) in pool.prune(after, isRenamed: isRenamed) {
             guard let refusal else {
                 if entry.message.sender == here {
                     for id in requests.committed(entry.message) { effects.append(.answer(id, nil)) }
@@ -281,6 +305,7 @@ extension PlannerMachine {
         if let sequence = after.nodes[here]?.reportSequence {
             touch.committed(sequence, absentAfter: after.parameters.absentAfter)
         }
+        if isRenamed { noteRecovery(after) }
         sendHead()
         announce()
         tellCommit()

@@ -40,7 +40,8 @@ extension PlannerMachine {
         } catch {
             halt(
                 "a quorum decided block \(block.header.height) (\(block.id.short)), which this node finds invalid: "
-                    + "\(error). Do all nodes run the same version?")
+                    + "\(error). Compare its version with the others', then move its chain's files away and start it again"
+            )
         }
     }
 
@@ -70,7 +71,7 @@ extension PlannerMachine {
             guard state.nodes[message.sender] != nil || peers.serves(stranger: message.sender, at: now) else {
                 return count(Refusal.Reason.senderNotMember.rawValue)
             }
-            guard wish.genesis == state.genesis, wish.index < SnapshotPiece.countLimit,
+            guard founding.record?.names.contains(wish.genesis) == true, wish.index < SnapshotPiece.countLimit,
                 peers.mayServe(message.sender, piece: wish.index, of: wish.digest, at: now)
             else { return }
             effects.append(.sendSnapshot(digest: wish.digest, piece: wish.index, to: message.sender))
@@ -100,8 +101,14 @@ extension PlannerMachine {
         case .complete(let bytes):
             do throws(ChainFault) {
                 let snapshot = try CertifiedSnapshot.decode(bytes)
-                adopt(
-                    try snapshot.verify(genesis: state.genesis), StoredSnapshot(height: snapshot.height, bytes: bytes))
+                let proven = try snapshot.verify(genesis: state.genesis)
+                learn(snapshot.founding)
+                let name = founding.record?.genesis(of: snapshot.height).hash
+                guard proven.state.genesis == name else {
+                    let refusal = Refusal(.anotherGenesis, "\(proven.state.genesis.short), not \(name?.short ?? "")")
+                    throw ChainFault(height: snapshot.height, refusal: refusal, refusal.detail)
+                }
+                adopt(proven, StoredSnapshot(height: snapshot.height, bytes: bytes))
             } catch {
                 count(error.refusal?.reason.rawValue ?? "undecodable-snapshot")
                 effects.append(.log(.warning, "a snapshot is refused: \(error)"))
@@ -113,7 +120,7 @@ extension PlannerMachine {
 
     /// Takes a proven state in place of the blocks that lead to it.
     private mutating func adopt(_ proven: CertifiedSnapshot.Proven, _ snapshot: StoredSnapshot) {
-        guard let state, proven.state.height > state.height else { return }
+        guard halted == nil, let state, proven.state.height > state.height else { return }
         effects.append(
             .log(
                 .notice,

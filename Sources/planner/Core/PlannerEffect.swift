@@ -5,6 +5,8 @@ public import Contracts
 public enum PlannerEffect: Sendable {
     /// Replace the stored genesis (a core's own encoding).
     case persistGenesis([UInt8])
+    /// Make durable that this node has stopped for good, and why.
+    case persistStop(String)
     /// Replace the stored state of the running height: round, step, lock, valid value, votes cast; and store the blocks
     /// that it holds and that are not stored yet, in one transaction.
     case persistAgreement(StoredAgreement)

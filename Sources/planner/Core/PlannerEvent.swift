@@ -18,6 +18,8 @@ public struct PlannerEvent: Sendable {
         case order(RequestID, SignedOrder)
         /// This node is to leave the site.
         case leave(RequestID)
+        /// The operator's: the chain goes on with those who are left.
+        case recover(RequestID, Recovery, force: Bool)
         case receipt(RequestID, Receipt)
     }
 
@@ -54,6 +56,7 @@ public struct Submission: Codable, Hashable, Sendable {
 /// What a signature was asked for.
 public enum SigningTag: Hashable, Sendable {
     case genesis
+    case recovery
     case header(height: UInt64, round: UInt32)
     case proposal(height: UInt64, round: UInt32)
     case vote(height: UInt64, round: UInt32, step: VoteStep)

@@ -22,12 +22,15 @@ extension PlannerMachine {
         effects.append(.persistGenesis(record.encoded))
         let names = genesis.members.map(\.name).joined(separator: ", ")
         effects.append(.log(.notice, "site \(genesis.site) is founded by \(names): genesis \(genesis.hash.short)"))
-        state = SiteState(genesis: genesis)
+        guard let first = following(SiteState(genesis: genesis)) else { return }
+        state = first
         join()
     }
 
     mutating func receiveGenesis(_ message: SignedMessage) {
-        guard message.sender != here, !receiveFounding(message.payload.bytes) else { return }
+        guard message.sender != here, !receiveFounding(message.payload.bytes),
+            !receiveRecoveries(message.payload.bytes, from: message.sender)
+        else { return }
         guard let signed = try? SignedGenesis(encoded: message.payload.bytes) else {
             count("undecodable-genesis")
             return

@@ -15,6 +15,7 @@ extension PlannerMachine {
         guard state.nodes[here] == nil else { return nil }
         guard let join = join(by: token) else { return "the invitation's key is none" }
         do throws(Refusal) {
+            try state.authenticate(.join(join), sender: here)
             try state.check(join, at: state.time + 1)
             return "invited to \(invitation.site): at block \(state.height), waiting for one that takes this node in"
         } catch {
@@ -41,6 +42,7 @@ extension PlannerMachine {
         }
         let isBehind = peers.fresh(at: now).values.contains { $0.height > state.height + 2 }
         guard state.nodes[here] == nil, !isBehind, let join = join(by: token),
+            (try? state.authenticate(.join(join), sender: here)) != nil,
             (try? state.check(join, at: state.time + 1)) != nil
         else { return }
         effects.append(.publish(Publication(kind: .transaction, payload: Transaction.join(join).encoded)))
@@ -57,7 +59,7 @@ extension PlannerMachine {
     /// The founding document that the invitation names, with all its signatures.
     mutating func receiveFounding(_ bytes: [UInt8]) -> Bool {
         guard state == nil, let token = configuration.invitation, let record = try? FoundingRecord(encoded: bytes),
-            record.isComplete, record.genesis.hash == token.invitation.genesis
+            record.isComplete, record.names.contains(token.invitation.genesis)
         else { return false }
         founding.adopt(record)
         adopt()
@@ -66,12 +68,18 @@ extension PlannerMachine {
 
     /// A node that is no member asks for the chain: one that was invited, or one that was removed and doesn't know yet.
     mutating func serveStranger(_ node: NodeID, _ status: ChainStatus) {
-        guard let state, status.genesis == state.genesis, status.asks == here, peers.mayServe(stranger: node, at: now)
+        if let record = founding.record, !record.names.contains(status.genesis),
+            rival?.has(node) == true || peers.mayServe(stranger: node, at: now)
+        {
+            hearRival(status, of: node)
+        }
+        guard let state, let record = founding.record, record.names.contains(status.genesis),
+            status.asks == here || status.genesis != state.genesis, peers.mayServe(stranger: node, at: now)
         else { return count(Refusal.Reason.senderNotMember.rawValue) }
-        if status.height == 0, let record = founding.record {
+        if status.height == 0 || status.genesis != state.genesis {
             effects.append(.publish(Publication(kind: .genesis, payload: record.encoded, to: node)))
         }
-        if status.height < state.height {
+        if status.asks == here, status.height < state.height {
             effects.append(.sendCommitted(from: status.height + 1, to: node))
         }
     }
@@ -88,8 +96,8 @@ extension PlannerMachine {
         if after.height == invitation.height {
             isRight = after.head == invitation.head
         } else {
-            let link = links.last { $0.block.header.height <= invitation.height }
-            isRight = Digest.members(link?.members ?? founding.record?.genesis.members ?? []) == invitation.members
+            let members = founding.record?.members(after: invitation.height, links) ?? []
+            isRight = Digest.members(members) == invitation.members
         }
         if !isRight {
             halt(

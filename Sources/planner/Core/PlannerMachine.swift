@@ -48,7 +48,7 @@ public struct PlannerMachine: StateMachine {
     static let placementPatience: Int64 = 10_000
 
     let configuration: PlannerConfiguration
-    let timeouts: Timeouts
+    let timeouts = Timeouts()
     let deviation: Deviation
     var founding: Founding
     /// The chain's state; nil before a genesis is adopted.
@@ -68,18 +68,31 @@ public struct PlannerMachine: StateMachine {
     var schedule: SnapshotSchedule
     var catchUp = CatchUp()
     var lastPlacement: Placement?
+    /// The block whose placement was told last, or was the same as the one told.
+    var announced: Digest?
     /// Until when the first placement waits for news; nil once it was told.
     var placementWaits: Int64?
     /// Whether the next block places or moves something.
     var isPlanned = false
+    /// Whether somebody has proposed a valid block for the running height.
+    var isProposed = false
     /// Whether an app must be frozen where no block comes for a while.
     var needsTouch = false
     /// When the head was committed here, monotonic milliseconds; nil if that was before the start.
     var committedAt: Int64?
+    /// Monotonic milliseconds.
+    var startedAt: Int64?
     var clock = BlockClock()
     var touch = Touch()
     var random: SplitMix64
-    /// Why this planner has stopped for good: a quorum decided what it finds invalid. Nil while all is well.
+    /// Why it had stopped before the start.
+    let stopped: String?
+    /// Another way in which the operator has had the chain go on.
+    var rival: Rival?
+    /// Whether gossip has been shown the recoveries, without which it doesn't vote.
+    var isRecoveryKnown = false
+    /// Why this planner has stopped for good, and what to do: a quorum decided what it finds invalid, or the operator had the chain
+    /// go on from an earlier block. Nil while all is well.
     public internal(set) var halted: String?
 
     // Of the event at hand.
@@ -91,23 +104,24 @@ public struct PlannerMachine: StateMachine {
     ///   - genesis: what ``PlannerEffect/persistGenesis(_:)`` stored last, if anything.
     ///   - chain: the stored chain, if that genesis was adopted and blocks follow it; nil begins before block 1.
     ///   - agreement: what ``PlannerEffect/persistAgreement(_:)`` stored last, with all blocks that it names, if anything.
+    ///   - stopped: what ``PlannerEffect/persistStop(_:)`` stored, if anything.
     ///   - seed: from the operating system's entropy.
     /// - Throws: ``ChainFault`` where what was stored can't be read.
     public init(
         _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: StoredAgreement?,
-        seed: UInt64
+        stopped: String? = nil, seed: UInt64
     ) throws(ChainFault) {
         try self.init(
-            configuration, genesis: genesis, chain: chain, agreement: agreement, seed: seed, timeouts: Timeouts(),
+            configuration, genesis: genesis, chain: chain, agreement: agreement, stopped: stopped, seed: seed,
             deviation: [])
     }
 
     package init(
         _ configuration: PlannerConfiguration, genesis: [UInt8]?, chain: Chain?, agreement: StoredAgreement?,
-        seed: UInt64, timeouts: Timeouts = Timeouts(), deviation: Deviation
+        stopped: String? = nil, seed: UInt64, deviation: Deviation
     ) throws(ChainFault) {
         self.configuration = configuration
-        self.timeouts = timeouts
+        self.stopped = stopped
         self.deviation = deviation
         random = SplitMix64(seed: seed)
         links = chain?.links ?? []
@@ -133,13 +147,17 @@ public struct PlannerMachine: StateMachine {
             site: configuration.site, operatorKey: configuration.operatorKey, parameters: configuration.parameters,
             expect: configuration.expect,
             record: record)
-        state = chain?.state ?? founding.adopted.map { SiteState(genesis: $0) }
+        state = chain?.state
+        if chain == nil, let record = founding.record, record.isComplete {
+            state = try Chain(genesis: record.encoded).state
+        }
     }
 
     var here: NodeID { configuration.here }
 
     public mutating func step(_ event: PlannerEvent) -> [PlannerEffect] {
         now = event.now
+        startedAt = startedAt ?? now
         wallTime = event.wallTime
         effects = []
         if halted == nil { handle(event.kind) } else { refuse(event.kind) }
@@ -163,6 +181,7 @@ public struct PlannerMachine: StateMachine {
         case .timer(let timer): drive { $0.elapsed(timer) }
         case .order(let id, let order): take(id, order)
         case .leave(let id): leave(id)
+        case .recover(let id, let recovery, let force): recover(id, recovery, force: force)
         case .receipt(let id, let receipt): take(id, receipt)
         }
     }
@@ -170,7 +189,8 @@ public struct PlannerMachine: StateMachine {
     private mutating func refuse(_ kind: PlannerEvent.Kind) {
         let id: RequestID
         switch kind {
-        case .order(let request, _), .leave(let request), .receipt(let request, _): id = request
+        case .order(let request, _), .leave(let request), .recover(let request, _, _), .receipt(let request, _):
+            id = request
         default: return
         }
         effects.append(.answer(id, Problem(503, "halted", halted ?? "")))
@@ -179,7 +199,7 @@ public struct PlannerMachine: StateMachine {
     private mutating func begin() {
         effects.append(.setTimer(.resend, afterMilliseconds: Self.resendInterval))
         if state != nil {
-            join()
+            if let stopped { stop(stopped) } else { join() }
         } else if founding.record != nil {
             found()
         }
@@ -188,6 +208,7 @@ public struct PlannerMachine: StateMachine {
     /// Takes up the chain, after the start or the adoption of its genesis.
     mutating func join() {
         placementWaits = now + Self.placementPatience
+        showRecoveries()
         openHeight()
         sendHead()
         announce()

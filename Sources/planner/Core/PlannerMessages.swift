@@ -83,10 +83,7 @@ extension PlannerMachine {
         }
         guard let state else { return hearAsInvited(status, of: message.sender) }
         guard state.nodes[message.sender] != nil else { return serveStranger(message.sender, status) }
-        guard status.genesis == state.genesis else {
-            count(Refusal.Reason.anotherGenesis.rawValue)
-            return
-        }
+        guard status.genesis == state.genesis else { return hear(status, of: message.sender, state) }
         if status.height == state.height, status.head != state.head {
             count("fork")
             effects.append(.log(.error, "\(state.name(of: message.sender)) has another block \(state.height)"))
@@ -153,13 +150,15 @@ extension PlannerMachine {
                 return
             }
             guard let candidate = candidate(offered, state) else { return }
+            if case .success = candidate.verdict { takeUp(candidate.block.body, state) }
             drive { $0.take(proposal, by: message.sender, signature: offered.signature, candidate) }
         }
         take(offered.prevotes, of: proposal)
         guard let agreement = self.agreement, agreement.height == proposal.height,
             agreement.isDue(proposal, by: message.sender)
         else { return }
-        drive { $0.start() }
+        isProposed = true
+        pace()
     }
 
     private mutating func candidate(_ offered: ProposalMessage, _ state: SiteState) -> Agreement.Candidate? {
@@ -169,11 +168,22 @@ extension PlannerMachine {
             guard block.id == offered.proposal.block else {
                 throw Refusal(.undecodableBlock, "the block is not the one proposed")
             }
-            return judge(block, state)
+            return judge(block, state, round: offered.proposal.round)
         } catch {
             count(error)
             effects.append(.log(.warning, "a proposal is refused: \(error)"))
             return nil
+        }
+    }
+
+    /// What a valid block holds is authentic. Should the block not be decided, a later one will hold it.
+    private mutating func takeUp(_ body: BlockBody, _ state: SiteState) {
+        for message in body.transactions {
+            guard let transaction = try? Transaction(encoded: message.payload.bytes),
+                (try? state.check(transaction, sender: message.sender, sequence: message.sequence, at: state.time + 1))
+                    != nil
+            else { continue }
+            if pool.take(message, transaction, at: now) == .full { count("pool-full") }
         }
     }
 

@@ -53,7 +53,7 @@ extension PlannerMachine {
     }
 
     /// The state if there is a chain and room for one more request; else answers why not.
-    private mutating func chain(for id: RequestID) -> SiteState? {
+    mutating func chain(for id: RequestID) -> SiteState? {
         guard let state else {
             let why = founding.status.obstacle ?? ""
             effects.append(.answer(id, Problem(503, "not-founded", "the site is not founded yet: \(why)")))
@@ -92,6 +92,7 @@ extension PlannerMachine {
             tickCatchUp()
             sendStatus(asking: laggingNode())
             pursueInvitation()
+            showRecoveries()
             askForDraw()
             resendAgreement()
             announce()
@@ -146,7 +147,7 @@ extension PlannerMachine {
     /// device that was away must not start apps that have moved on meanwhile. What gossip kept from before the start
     /// comes within the first second and is no news.
     mutating func announce() {
-        guard let state else { return }
+        guard let state, state.head != announced else { return }
         if let until = placementWaits {
             let fresh = peers.fresh(at: now)
             let hasNews = fresh.count + 1 >= state.quorum.votes && fresh.values.allSatisfy { $0.height <= state.height }
@@ -154,6 +155,7 @@ extension PlannerMachine {
             guard (hasNews && isSettled) || now >= until else { return }
             placementWaits = nil
         }
+        announced = state.head
         let placement = state.placement(for: here)
         var same = placement
         same.height = lastPlacement?.height ?? 0

@@ -41,6 +41,9 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         case alreadyLeaving = "already-leaving"
         case lastMember = "last-member"
         case badEvidence = "bad-evidence"
+        // Recoveries
+        case badRecovery = "bad-recovery"
+        case recoveryOfAnother = "recovery-of-another-block"
         // Transactions against the state
         case appExists = "app-exists"
         case emptySubmission = "empty-submission"

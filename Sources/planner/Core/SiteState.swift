@@ -15,7 +15,8 @@ public struct SiteState: Sendable, Equatable {
     /// Blocks in an epoch, for which members take turns in one order.
     public static let epoch: UInt64 = 100
 
-    public let genesis: Digest
+    /// The chain's name: of its genesis, or of the newest recovery.
+    public internal(set) var genesis: Digest
     /// What envelopes in blocks are signed for.
     public let site: Digest
     public let operatorKey: PublicKey

@@ -47,8 +47,10 @@ struct TransactionPool: Sendable {
     }
 
     /// Forgets what is in the chain by now or can have no effect any more.
+    ///
+    /// - Parameter isRenamed: whether the chain has another name than when these were taken: what names the old one is void.
     /// - Returns: what was forgotten, with why it has no effect, nil if the chain holds it.
-    mutating func prune(_ state: SiteState) -> [(entry: Entry, refusal: Refusal?)] {
+    mutating func prune(_ state: SiteState, isRenamed: Bool = false) -> [(entry: Entry, refusal: Refusal?)] {
         var forgotten: [(Entry, Refusal?)] = []
         entries.removeAll { entry in
             let sender = entry.message.sender
@@ -58,6 +60,7 @@ struct TransactionPool: Sendable {
             }
             do throws(Refusal) {
                 let sequence = entry.message.sequence
+                if isRenamed { try state.authenticate(entry.transaction, sender: sender) }
                 try state.check(entry.transaction, sender: sender, sequence: sequence, at: state.time + 1)
                 return false
             } catch {

@@ -29,7 +29,8 @@ public enum Validity {
         }
         var fold = Fold(parent, height: block.header.height, time: block.header.time)
         fold.apply(block.body.plan)
-        try checkTransactions(block.body.transactions, &fold, trusting: trusting)
+        try checkTransactions(
+            block.body.transactions, &fold, trusting: trusting, believing: deviation.contains(.ordersBelieved))
         try checkReports(block.body.reports, &fold, trusting: trusting)
         var state = fold.finish()
         state.term = block.header.term
@@ -79,30 +80,21 @@ public enum Validity {
         return drawn
     }
 
-    private static func checkTransactions(_ messages: [SignedMessage], _ fold: inout Fold, trusting: Bool)
-        throws(Refusal)
-    {
+    private static func checkTransactions(
+        _ messages: [SignedMessage], _ fold: inout Fold, trusting: Bool, believing: Bool
+    ) throws(Refusal) {
         guard messages.count <= BlockBody.transactionLimit else {
             throw Refusal(.tooManyMessages, "\(messages.count) transactions")
         }
         var last: TransactionOrder?
         for message in messages {
-            let transaction = try transaction(in: message, fold.state, trusting: trusting)
+            let transaction: Transaction = try read(message, .transaction, fold.state, trusting: trusting)
+            if !trusting, !believing { try fold.state.authenticate(transaction, sender: message.sender) }
             let order = TransactionOrder(transaction, sender: message.sender, sequence: message.sequence)
             if let last, last >= order { throw Refusal(.outOfOrder, "transaction of \(message.sender.short)") }
             last = order
             try fold.apply(transaction, sender: message.sender, sequence: message.sequence)
         }
-    }
-
-    /// What a message asks of the chain.
-    /// - Throws: ``Refusal`` of ``read(_:_:_:trusting:)`` or ``SiteState/authenticate(_:sender:)``.
-    static func transaction(in message: SignedMessage, _ state: SiteState, trusting: Bool = false) throws(Refusal)
-        -> Transaction
-    {
-        let transaction: Transaction = try read(message, .transaction, state, trusting: trusting)
-        if !trusting { try state.authenticate(transaction, sender: message.sender) }
-        return transaction
     }
 
     private static func checkReports(_ messages: [SignedMessage], _ fold: inout Fold, trusting: Bool) throws(Refusal) {
@@ -146,9 +138,12 @@ enum BlockTime {
     /// The latest time of the block after `parent`: after an interruption time catches up over several blocks, so that
     /// nobody becomes absent in the first of them for want of a chance to report.
     static func latest(after parent: SiteState) -> Int64 {
-        guard parent.height > 0 else { return 1 << 53 }
-        let step = max(parent.parameters.absentAfter / 3, parent.parameters.idleInterval + 1_000)
-        return parent.time + step
+        parent.height > 0 ? parent.time + step(parent.parameters) : 1 << 53
+    }
+
+    /// Milliseconds that it may go on by with one block.
+    static func step(_ parameters: SiteParameters) -> Int64 {
+        max(parameters.absentAfter / 3, parameters.idleInterval + 1_000)
     }
 
     /// A builder's choice: its wall clock, held to what its monotonic clock says has passed since the parent, and a tenth more.

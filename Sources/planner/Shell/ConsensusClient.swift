@@ -37,7 +37,7 @@ final class ConsensusClient: Sendable {
         state.withLock { state in
             state.head = head
             state.isHeadDue = true
-            state.blames.removeAll { $0.height + UInt64(Self.blameLimit) < head.height }
+            state.blames.removeAll { $0.height + Blame.memory <= head.height }
         }
         wake.yield()
     }

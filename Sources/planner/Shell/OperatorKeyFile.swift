@@ -41,6 +41,12 @@ struct OperatorKeyFile {
                 "\(path) is there already",
                 "show its public half with `planner operator show`, or choose another file with --operator-key")
         }
+        let directory = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        guard directory.isEmpty || access(directory, W_OK) == 0 else {
+            throw ValueProblem(
+                "\(path) can't be written: there is no directory \(directory), or it isn't yours",
+                "make it (install -d -m 700 \(directory)), or choose another file with --operator-key")
+        }
         let seed = Entropy.bytes(SigningKey.seedCount)
         guard let key = SigningKey(seed: seed) else { throw ValueProblem("no key can be made", "try again") }
         try DurableFile(path: path).write(Array((Hex.encode(seed) + "\n").utf8))
@@ -79,6 +85,15 @@ struct Orders {
         let signed = SignedOrder(order: order, signature: key.sign(order.signedBytes))
         let body = OrderRequest(order: Base64Bytes(signed.encoded))
         try await client.send("POST", "/orders", body: try JSON.encode(body))
+    }
+}
+
+extension HeadView {
+    /// - Throws: `ValueProblem` if `key` is not that of the site's operator.
+    func check(_ key: SigningKey) throws(ValueProblem) {
+        guard operatorKey == key.publicKey else {
+            throw ValueProblem("this is not the operator's key of \(site)", "its public half should be \(operatorKey)")
+        }
     }
 }
 

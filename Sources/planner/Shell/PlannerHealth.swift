@@ -23,20 +23,18 @@ struct PlannerHealth: Sendable {
         let seen = await core.read { machine in
             (
                 founding: machine.foundingStatus, agreement: machine.agreementStatus, state: machine.state,
-                halted: machine.halted, joining: machine.joiningObstacle
+                halted: machine.halted, joining: machine.joiningObstacle, rival: machine.rivalObstacle
             )
         }
         let isInvited = seen.joining != nil && seen.state == nil
         checks["genesis"] = isInvited ? HealthCheck(.warn, seen.joining) : genesis(seen.founding)
         if let state = seen.state {
-            checks["quorum"] = quorum(seen.agreement, state)
+            if seen.halted == nil { checks["quorum"] = quorum(seen.agreement, state) }
             checks["membership"] = membership(state, joining: seen.joining)
         }
+        if let rival = seen.rival { checks["recovery"] = HealthCheck(.warn, rival) }
         if let halted = seen.halted {
-            checks["chain"] = HealthCheck(
-                .fail,
-                "\(halted). This node no longer votes or places: compare its version with the others', then move its chain's files away and start it again"
-            )
+            checks["chain"] = HealthCheck(.fail, "This node no longer votes or places: \(halted)")
         }
         return checks
     }
@@ -68,7 +66,8 @@ struct PlannerHealth: Sendable {
         return HealthCheck(
             .warn,
             "no block for \(silence / 1_000) s. \(agreement?.standstill ?? "Agreement has not begun"). Until one comes nothing is "
-                + "placed or moved, and apps stay where they are; then work resumes by itself")
+                + "placed or moved, and apps stay where they are; then work resumes by itself. Should devices be lost for good, the "
+                + "operator can go on without them: planner recover --help")
     }
 
     private func membership(_ state: SiteState, joining: String?) -> HealthCheck {

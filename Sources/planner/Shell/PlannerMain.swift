@@ -14,7 +14,7 @@ import Runtime
         version: poiseVersion,
         subcommands: [
             Run.self, HealthVerb.self, Submit.self, Apps.self, Explain.self, Remove.self, Nodes.self,
-            OperatorVerb.self, Invite.self, Dismiss.self, Leave.self, Configure.self,
+            OperatorVerb.self, Invite.self, Dismiss.self, Leave.self, Configure.self, Recover.self,
             ChainVerb.self, Simulate.self,
         ])
 }

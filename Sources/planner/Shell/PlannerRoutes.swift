@@ -34,6 +34,8 @@ struct PlannerRoutes {
             try await explanation(try context.parameter("name"))
         }
         router.post("orders") { request, _ in try await counted { try await order(request) } }
+        router.get("chain/recovery") { request, _ in try await recoveryDraft(request) }
+        router.post("recoveries") { request, _ in try await counted { try await recover(request) } }
         router.post("leave") { _, _ in try await counted { try await leave() } }
         router.post("receipts") { request, _ in try await counted { try await take(request) } }
         router.get("nodes") { _, _ in
@@ -99,6 +101,35 @@ struct PlannerRoutes {
         return Response.empty()
     }
 
+    private func recoveryDraft(_ request: Request) async throws -> Response {
+        let lost = request.text("without").map { $0.split(separator: ",").map(String.init) } ?? []
+        let rule = try request.text("quorum").map { text in
+            guard let rule = QuorumRule(rawValue: text) else {
+                throw Problem(400, "bad-query", "quorum is \"\(text.prefix(80))\": allowed are crash and byzantine")
+            }
+            return rule
+        }
+        let isForced = request.text("force") == "true"
+        let core = try await founded()
+        let genesis = try await core.read { machine in
+            Result { () throws(Problem) in try machine.recoveryDraft(without: lost, rule: rule, force: isForced) }
+        }.get()
+        return try Response.json(RecoveryDraft(genesis))
+    }
+
+    private func recover(_ request: Request) async throws -> Response {
+        let body = try await request.json(RecoveryRequest.self, limit: Self.orderLimit)
+        let recovery: Recovery
+        do { recovery = try Recovery(encoded: body.recovery.bytes) } catch {
+            throw Problem(400, "bad-recovery", "the recovery can't be read: \(error)")
+        }
+        let core = try service.core()
+        try await service.requests.ask(timeout: Self.patience) {
+            service.tell(core, .recover($0, recovery, force: body.force ?? false))
+        }
+        return Response.empty()
+    }
+
     private func leave() async throws -> Response {
         let core = try service.core()
         try await service.requests.ask(timeout: Self.patience) { service.tell(core, .leave($0)) }
@@ -117,7 +148,11 @@ struct PlannerRoutes {
         guard let genesis = await core.read({ $0.genesis }), let signed = try service.chain.genesis() else {
             throw Problem(503, "not-founded", "the site is not founded yet")
         }
-        return try Response.json(GenesisView(hash: genesis.hash, genesis: genesis, signed: Base64Bytes(signed)))
+        return try Response.json(
+            GenesisView(
+                hash: genesis.hash, genesis: genesis,
+                recoveries: try FoundingRecord(encoded: signed).recoveries.map(RecoveryView.init),
+                signed: Base64Bytes(signed)))
     }
 
     private func blocks(_ request: Request) throws -> Response {

@@ -136,7 +136,9 @@ final class PlannerService: Sendable {
             parameters: settings.parameters, expect: settings.expect, snapshotInterval: snapshotInterval,
             invitation: settings.invitation)
         return try PlannerMachine(
-            configuration, genesis: genesis, chain: restored, agreement: try store.agreement(), seed: Entropy.seed())
+            configuration, genesis: genesis, chain: restored, agreement: try store.agreement(),
+            stopped: try store.stop(),
+            seed: Entropy.seed())
     }
 
     private func followGossip(_ loop: PlannerLoop) async throws {
@@ -169,6 +171,7 @@ final class PlannerService: Sendable {
     private func perform(_ effect: PlannerEffect, _ loop: PlannerLoop) async throws {
         switch effect {
         case .persistGenesis(let bytes): try store.persist(genesis: bytes)
+        case .persistStop(let why): try store.persist(stop: why)
         case .persistAgreement(let agreement): try store.persist(agreement)
         case .persistSnapshot(let snapshot): try store.persist(snapshot)
         case .adoptSnapshot(let snapshot): try store.adopt(snapshot)

@@ -168,6 +168,13 @@ struct RaftTests {
         #expect(election.leadership.term == 4 && election.leadership.leader == Self.nodes[1])
     }
 
+    @Test func failuresOfLongAgoDontCount() {
+        var failures = Failures()
+        let news = [100, 100 + Blame.memory, 100 + 2 * Blame.memory - 1].map { failures.add($0) }
+        #expect(news == [false, false, true])
+        #expect(failures.heights == [100 + Blame.memory, 100 + 2 * Blame.memory - 1])
+    }
+
     /// After a restart gossip hands out what it retained.
     @Test func oldHeartbeatsByTheHundredAreAnsweredOnce() throws {
         var election = try Self.election()

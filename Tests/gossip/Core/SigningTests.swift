@@ -6,8 +6,9 @@ import Testing
 
 /// What one key signs in its life, across crashes at any moment, with nothing left but what was made durable.
 @Suite struct SigningTests {
+    private static let operatorKey = Mesh.key(9)
     private static let genesis = Genesis(
-        site: "attic", operatorKey: .zero, parameters: SiteParameters(), members: [member(0)])
+        site: "attic", operatorKey: operatorKey.publicKey, parameters: SiteParameters(), members: [member(0)])
     private static let chain = genesis.hash
 
     private static func member(_ index: Int) -> Member {
@@ -19,16 +20,20 @@ import Testing
         var sequences = GossipMachine.initialRecords.sequences
         var ledger = GossipMachine.initialRecords.ledger
         var machine: GossipMachine
+        let operatorKey: PublicKey?
 
-        init() throws { machine = try Self.start(sequences, ledger) }
+        init(operatorKey: PublicKey? = SigningTests.operatorKey.publicKey) throws {
+            self.operatorKey = operatorKey
+            machine = try Self.start(sequences, ledger, operatorKey)
+        }
 
-        static func start(_ sequences: [UInt8], _ ledger: [UInt8]) throws -> GossipMachine {
+        static func start(_ sequences: [UInt8], _ ledger: [UInt8], _ key: PublicKey? = nil) throws -> GossipMachine {
             try GossipMachine(
-                key: Mesh.key(0), configuration: GossipConfiguration(name: "pi0", site: "attic"),
+                key: Mesh.key(0), configuration: GossipConfiguration(name: "pi0", site: "attic", operatorKey: key),
                 sequences: sequences, ledger: ledger, epoch: 1)
         }
 
-        mutating func crash() throws { machine = try Self.start(sequences, ledger) }
+        mutating func crash() throws { machine = try Self.start(sequences, ledger, operatorKey) }
 
         /// Performs the effects of an event, but only the first `until` of them.
         /// - Returns: those performed.
@@ -117,6 +122,69 @@ import Testing
         #expect(signed > 1_000 && refused > 1_000)
     }
 
+    // MARK: Recoveries
+
+    /// Under which name the chain goes on after that of `before`.
+    private func recovery(
+        of before: Digest, height: UInt64 = 7, site: String = "attic", by key: SigningKey = Self.operatorKey
+    ) throws -> Recovery {
+        let genesis = Genesis(
+            site: site, operatorKey: Self.operatorKey.publicKey, parameters: SiteParameters(),
+            members: Self.genesis.members,
+            predecessor: Predecessor(genesis: before, height: height, head: block(1), stateRoot: block(2)))
+        return try #require(Recovery(genesis: genesis, signature: key.sign(genesis.signedBytes)))
+    }
+
+    private func vote(in chain: Digest, _ height: UInt64) -> [UInt8] {
+        Vote(genesis: chain, height: height, round: 0, step: .prevote, block: block(1)).encoded
+    }
+
+    @Test func theOperatorsWordMovesAllVotesToTheNewName() throws {
+        var device = try Device()
+        let first = try recovery(of: Self.chain)
+        let second = try recovery(of: first.genesis.hash, height: 9)
+        let newer = second.genesis.hash
+        #expect(device.code(.vote, vote(in: Self.chain, 8)) == nil)
+        #expect(device.code(.vote, vote(in: first.genesis.hash, 8)) == "409 conflicting-genesis")
+        #expect(device.code(.recovery, RecoveryPath([first]).encoded) == nil)
+        try device.crash()
+        // The same height, which the old chain may have decided otherwise.
+        #expect(device.code(.vote, vote(in: first.genesis.hash, 8)) == nil)
+        #expect(device.code(.vote, vote(in: first.genesis.hash, 7)) == "409 conflicting-vote")
+        #expect(device.code(.vote, vote(in: Self.chain, 9)) == "409 conflicting-genesis", "never back")
+        #expect(device.code(.recovery, RecoveryPath([first]).encoded) == nil, "shown again after a start")
+        #expect(device.code(.vote, vote(in: first.genesis.hash, 8)) == nil)
+        #expect(device.code(.recovery, RecoveryPath([first, second]).encoded) == nil)
+        #expect(device.code(.recovery, RecoveryPath([first]).encoded) == "409 conflicting-genesis", "never back")
+        #expect(device.code(.vote, vote(in: newer, 10)) == nil)
+        #expect(device.code(.vote, vote(in: first.genesis.hash, 11)) == "409 conflicting-genesis")
+    }
+
+    @Test func anotherWordThanTheOperatorsMovesNothing() throws {
+        let stranger = Mesh.key(0)
+        for recovery in [
+            try recovery(of: Self.chain, by: stranger), try recovery(of: Self.chain, site: "cellar"),
+        ] {
+            var device = try Device()
+            #expect(device.code(.vote, vote(in: Self.chain, 8)) == nil)
+            #expect(device.code(.recovery, RecoveryPath([recovery]).encoded) == "409 bad-recovery")
+            #expect(device.code(.vote, vote(in: Self.chain, 9)) == nil)
+        }
+        var device = try Device()
+        #expect(device.code(.vote, vote(in: Self.chain, 8)) == nil)
+        let other = try recovery(of: block(5))
+        #expect(device.code(.recovery, RecoveryPath([other]).encoded) == "409 conflicting-genesis")
+        // Two that don't follow each other.
+        let torn = RecoveryPath([try recovery(of: Self.chain), try recovery(of: block(5))])
+        #expect(device.code(.recovery, torn.encoded) == "409 bad-recovery")
+        var unknowing = try Device(operatorKey: nil)
+        #expect(unknowing.code(.vote, vote(in: Self.chain, 8)) == nil)
+        #expect(unknowing.code(.recovery, RecoveryPath([try recovery(of: Self.chain)]).encoded) == "409 no-operator")
+        for bytes in [RecoveryPath([]).encoded, try recovery(of: Self.chain).encoded, []] {
+            #expect(device.code(.recovery, bytes) == "400 not-signable")
+        }
+    }
+
     @Test func signsAVoteAgainIfItIsTheSame() throws {
         var device = try Device()
         let prevote = vote(5, 0, .prevote, block(1))
@@ -164,7 +232,7 @@ import Testing
         // an envelope can't be had signed under any purpose
         let envelope = SignedMessage.signedBytes(
             site: GossipMachine.siteDigest("attic"), kind: .transaction, sequence: 1, payload: [])
-        for purpose in [SigningRequest.Purpose.vote, .proposal, .header, .genesis] {
+        for purpose in [SigningRequest.Purpose.vote, .proposal, .header, .genesis, .recovery] {
             #expect(device.code(purpose, envelope) == "400 not-signable")
         }
     }

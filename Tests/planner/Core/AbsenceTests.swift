@@ -53,6 +53,17 @@ import Testing
         #expect(back.reason == "" && back.seenAt == chain.state.time)
     }
 
+    /// A device that is back may bring a transaction before its first report.
+    @Test func whoeverSaysAnythingIsBackWithItsApps() throws {
+        var chain = try chain()
+        let before = try #require(chain.state.apps["store"])
+        try lose(0, &chain)
+        try chain.grow([.submit([SubmittedApp(specification: .test("other"))])], by: 0)
+        let back = try #require(chain.state.apps["store"])
+        #expect(chain.state.nodes[chain.id(0)]?.absent == false)
+        #expect(back.phase == .running && back.node == before.node && back.incarnation == before.incarnation)
+    }
+
     @Test func aFreshStartIsMadeElsewhere() throws {
         var chain = try chain(.fresh)
         try lose(0, &chain)

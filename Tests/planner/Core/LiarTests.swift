@@ -13,7 +13,8 @@ struct LiarTests {
     init() throws {
         block = chain.block(builder: 1)
         candidate = Agreement.Candidate(
-            block: block, verdict: .success(try Validity.check(block, after: chain.state)), doubt: nil)
+            block: block, verdict: .success(try Validity.check(block, after: chain.state)), doubt: nil,
+            arrived: 0)
     }
 
     /// The agreement of member 0, in round 0, to which its leader 1 has proposed the block. Member 3 is the liar.

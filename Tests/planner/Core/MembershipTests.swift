@@ -160,7 +160,7 @@ import Testing
                 chain) == .nameTaken)
     }
 
-    /// A node that leaves is relieved of its apps first: live where they can move, else anew.
+    /// A node that leaves is relieved of its apps first, live. What can't move is placed anew once the node has gone and stopped it.
     @Test func leavingDrainsFirst() throws {
         var chain = try Self.chain()
         try chain.run("live", on: 1)
@@ -176,7 +176,7 @@ import Testing
         #expect(refusal([old], chain) == .replayedMessage)
         try chain.grow([.other(.leave(since: 0))], by: 1)
         #expect(chain.state.nodes[chain.id(1)]?.isPresent == false)
-        #expect(chain.state.apps["fixed"]?.phase == .pending)
+        #expect(chain.state.apps["fixed"]?.node == chain.id(1))
         let block = try chain.grow(reports: chain.reports())
         #expect(block.body.plan.moves.map(\.app) == ["live"] && block.body.plan.moves.first?.from == chain.id(1))
         let move = try #require(chain.state.apps["live"]?.move)
@@ -187,6 +187,24 @@ import Testing
         #expect(chain.state.members.count == 3 && chain.state.nodes[chain.id(1)] == nil)
         #expect(chain.state.apps["live"]?.node == move.to)
         #expect(try SiteState(snapshot: chain.state.snapshot, genesis: chain.genesis) == chain.state)
+        #expect(chain.state.apps["fixed"]?.incarnation == placed.incarnation)
+        for _ in 0..<8 { try chain.grow(reports: [chain.report(by: 0)], after: 3_000) }
+        #expect(chain.state.apps["fixed"].map { $0.incarnation > placed.incarnation } == true)
+    }
+
+    /// What was to start on a node that leaves may run there: nobody else gets it before the node must have stopped it.
+    @Test func whatStartsOnALeavingNodeIsNotStartedTwice() throws {
+        var chain = try Self.chain()
+        try chain.grow([.submit([SubmittedApp(specification: .test("young"), on: chain.id(1))])])
+        try chain.grow(reports: chain.reports())
+        let placed = try #require(chain.state.apps["young"])
+        #expect(placed.phase == .placed && placed.node == chain.id(1))
+        try chain.grow([.other(.leave(since: 0))], by: 1)
+        #expect(chain.state.nodes[chain.id(1)] == nil && chain.state.placement(for: chain.id(1)).apps.isEmpty)
+        try chain.grow(reports: [chain.report(by: 0)])
+        #expect(chain.state.apps["young"]?.incarnation == placed.incarnation)
+        for _ in 0..<8 { try chain.grow(reports: [chain.report(by: 0)], after: 3_000) }
+        #expect(chain.state.apps["young"].map { $0.incarnation > placed.incarnation } == true)
     }
 
     /// A drain that comes to nothing ends all the same.
@@ -311,6 +329,13 @@ import Testing
             change(&parameters)
             let message = chain.transaction(.other(chain.order(.configure(parameters, from: 50))), by: 0)
             #expect(refusal([message], chain) == reason)
+        }
+        let (first, last) = (chain.state.height + 3, chain.state.height + 1 + SiteState.scheduleLimit)
+        for (height, reason) in [
+            (first - 1, Refusal.Reason.badParameters), (first, nil), (last, nil), (last + 1, .badParameters),
+        ] {
+            let message = chain.transaction(.other(chain.order(.configure(parameters, from: height))), by: 0)
+            #expect(refusal([message], chain) == reason, "from block \(height)")
         }
     }
 

@@ -27,6 +27,7 @@ struct SimulatedSite {
         var blocks: [CommittedBlock] = []
         var snapshot: StoredSnapshot?
         var agreement: StoredAgreement?
+        var stopped: String?
 
         var height: UInt64 { max(blocks.last?.height ?? 0, snapshot?.height ?? 0) }
     }
@@ -50,6 +51,7 @@ struct SimulatedSite {
     }
 
     struct VoteSlot: Hashable {
+        var chain: Digest
         var purpose: SigningRequest.Purpose
         var height: UInt64
         var round: UInt32
@@ -61,7 +63,7 @@ struct SimulatedSite {
         case timer(PlannerTimer, node: Int, life: Int, token: Int)
         case report(Int)
         case election
-        case restart(Int)
+        case restart(Int, life: Int)
     }
 
     var random: SplitMix64
@@ -152,7 +154,7 @@ struct SimulatedSite {
             report(node)
             queue.add(.report(node), at: now + 1_500)
         case .election: elect()
-        case .restart(let node): boot(node)
+        case .restart(let node, let life): if nodes[node].life == life { boot(node) }
         }
     }
 
@@ -169,7 +171,7 @@ struct SimulatedSite {
             let chain = try Self.chain(node.disk)
             nodes[index].machine = try PlannerMachine(
                 configuration, genesis: node.disk.genesis, chain: chain, agreement: node.disk.agreement,
-                seed: random.next())
+                stopped: node.disk.stopped, seed: random.next())
         } catch {
             violations.append("\(node.name) can't start from its disk: \(error)")
             return
@@ -187,7 +189,7 @@ struct SimulatedSite {
         else { return nil }
         var chain =
             if let snapshot = disk.snapshot {
-                try Chain(snapshot: snapshot.bytes, genesis: founding.genesis.hash)
+                try Chain(snapshot: snapshot.bytes, founding: founding)
             } else {
                 try Chain(genesis: genesis)
             }
@@ -196,10 +198,11 @@ struct SimulatedSite {
     }
 
     mutating func crash(_ index: Int, for downtime: Int64?) {
-        guard nodes[index].machine != nil else { return }
+        // For good, it also ends the restart after a crash that a fault brought.
+        guard nodes[index].machine != nil || downtime == nil else { return }
         nodes[index].machine = nil
         nodes[index].life += 1
-        if let downtime { queue.add(.restart(index), at: now + downtime) }
+        if let downtime { queue.add(.restart(index, life: nodes[index].life), at: now + downtime) }
     }
 
     mutating func step(_ index: Int, _ kind: PlannerEvent.Kind) {
@@ -219,6 +222,7 @@ struct SimulatedSite {
     private mutating func perform(_ effect: PlannerEffect, _ index: Int) {
         switch effect {
         case .persistGenesis(let bytes): nodes[index].disk.genesis = bytes
+        case .persistStop(let why): nodes[index].disk.stopped = why
         case .persistAgreement(let agreement):
             nodes[index].disk.agreement = agreement.replacing(nodes[index].disk.agreement)
         case .persistSnapshot(let snapshot):
@@ -262,68 +266,7 @@ struct SimulatedSite {
         chain[block.height] = block.id
     }
 
-    /// Gossip as key holder: it remembers all it signed, and a second value for one slot is a violation.
-    private mutating func sign(_ tag: SigningTag, _ request: SigningRequest, _ index: Int) {
-        let bytes = request.bytes.bytes
-        let slot: VoteSlot? =
-            switch tag {
-            case .genesis: VoteSlot(purpose: .genesis, height: 0, round: 0, step: 0)
-            case .header: nil
-            case .proposal(let height, let round): VoteSlot(purpose: .proposal, height: height, round: round, step: 0)
-            case .vote(let height, let round, let step):
-                VoteSlot(purpose: .vote, height: height, round: round, step: step.rawValue)
-            }
-        if let slot {
-            if let known = nodes[index].signedVotes[slot], known != bytes {
-                violations.append("\(nodes[index].name) asked for two signatures of \(tag)")
-            }
-            nodes[index].signedVotes[slot] = bytes
-        }
-        let signature = nodes[index].key.sign(bytes)
-        let event = Happening.event(.signed(tag, signature), node: index, life: nodes[index].life)
-        queue.add(event, at: now + Int64(random.next(in: 1...5)))
-    }
-
-    private mutating func draw(_ height: UInt64, _ request: DrawRequest, _ index: Int) {
-        if faults.lostDraws > 0, random.next(in: 1...1_000) <= faults.lostDraws { return }
-        let proof = nodes[index].key.vrf.prove(request.alpha.bytes)
-        let event = Happening.event(.drawn(height: height, proof), node: index, life: nodes[index].life)
-        queue.add(event, at: now + Int64(random.next(in: 1...faults.drawDelay)))
-    }
-
-    // MARK: Gossip
-
-    mutating func publish(_ publication: Publication, _ index: Int) {
-        let message = seal(publication.kind, publication.payload.bytes, index)
-        for target in nodes.indices {
-            if let to = publication.to, to != nodes[target].key.nodeID { continue }
-            deliver(message, from: index, to: target)
-        }
-    }
-
-    mutating func seal(_ kind: MessageKind, _ payload: [UInt8], _ index: Int) -> SignedMessage {
-        nodes[index].sequence += 1
-        let sequence = nodes[index].sequence
-        var signature = Signature.zero
-        // Only these stand in blocks, where planners check the envelope themselves.
-        if kind == .report || kind == .transaction {
-            signature = nodes[index].key.sign(
-                SignedMessage.signedBytes(site: .site(named: "lab"), kind: kind, sequence: sequence, payload: payload))
-        }
-        return SignedMessage(
-            kind: kind, sender: nodes[index].key.nodeID, sequence: sequence, payload: payload, signature: signature)
-    }
-
-    private mutating func deliver(_ message: SignedMessage, from: Int, to: Int) {
-        let isLocal = from == to
-        if !isLocal, cut.contains(from) || cut.contains(to) { return }
-        if !isLocal, faults.loss > 0, random.next(in: 1...1_000) <= faults.loss { return }
-        let copies = !isLocal && faults.duplication > 0 && random.next(in: 1...1_000) <= faults.duplication ? 2 : 1
-        for _ in 0..<copies {
-            let delay = Int64(random.next(in: 1...(isLocal ? 3 : faults.delay)))
-            queue.add(.event(.message(message), node: to, life: nodes[to].life), at: now + delay)
-        }
-    }
+    // MARK: Reports
 
     private mutating func report(_ index: Int) {
         guard nodes[index].machine != nil else { return }
@@ -394,7 +337,7 @@ struct SimulatedSite {
             do {
                 var chain = try Chain(genesis: genesis)
                 if let snapshot = node.disk.snapshot, node.disk.blocks.first?.height != 1 {
-                    chain = try Chain(snapshot: snapshot.bytes, genesis: chain.state.genesis)
+                    chain = try Chain(snapshot: snapshot.bytes, founding: chain.founding)
                 }
                 for block in node.disk.blocks where block.height > chain.state.height { try chain.append(block) }
                 let state = chain.state

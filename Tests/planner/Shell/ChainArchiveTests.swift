@@ -97,10 +97,10 @@ import Testing
         directory.write(bytes + [0], "changed")
         #expect(failure(directory.file("changed")).contains("bytes follow the last record"))
         directory.write(Array(bytes.dropFirst()), "changed")
-        #expect(failure(directory.file("changed")).contains("not a database"))
+        #expect(failure(directory.file("changed")).contains("is no chain"))
         #expect(failure(directory.file("nothing")).contains("can't read"))
         directory.write([], "empty")
-        #expect(failure(directory.file("empty")).contains("database of another program"))
+        #expect(failure(directory.file("empty")).contains("is no chain"))
     }
 
     /// Whole and sound as a file, and false.

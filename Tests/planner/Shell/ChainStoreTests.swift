@@ -45,8 +45,9 @@ private func failure(_ body: () throws -> Void) -> String {
         let directory = TemporaryDirectory()
         do {
             let store = try ChainStore(directory: directory.path)
-            #expect(try store.genesis() == nil && store.agreement() == nil)
+            #expect(try store.genesis() == nil && store.agreement() == nil && store.stop() == nil)
             try store.persist(genesis: [1, 2, 3])
+            try store.persist(stop: "pi2’s word")
             try store.persist(agreement([], 1))
             #expect(try store.agreement() == agreement([], 1))
             try store.persist(agreement([4], 1))
@@ -57,7 +58,7 @@ private func failure(_ body: () throws -> Void) -> String {
             try store.persist(agreement([6], 3))
         }
         let store = try ChainStore(directory: directory.path)
-        #expect(try store.genesis() == [1, 2, 3])
+        #expect(try store.genesis() == [1, 2, 3] && store.stop() == "pi2’s word")
         #expect(try store.agreement() == agreement([6], 3))
         #expect(try stored(directory) == [block(1), block(2)])
         let reader = try ChainReader(directory: directory.path)
@@ -126,7 +127,7 @@ private func failure(_ body: () throws -> Void) -> String {
         _ = try ChainStore(directory: newer.path)
         try SQLite(path: newer.file("chain.sqlite"), readOnly: false).execute("PRAGMA user_version = 3")
         #expect(failure { _ = try ChainStore(directory: newer.path) }.contains("has format 3 and this planner"))
-        #expect(failure { _ = try ChainReader(directory: directory.file("nothing")) }.contains("unable to open"))
+        #expect(failure { _ = try ChainReader(directory: directory.file("nothing")) }.contains("there is no chain in"))
     }
 }
 

@@ -28,6 +28,15 @@ enum ChainFiles {
         guard fchmod(file, 0o600) == 0 else { throw failure("set the mode of \(path)") }
     }
 
+    /// Whether the file begins as SQLite's do.
+    static func isDatabase(_ path: String) -> Bool {
+        let magic = Array("SQLite format 3\0".utf8)
+        guard let file = fopen(path, "r") else { return false }
+        defer { fclose(file) }
+        var head = [UInt8](repeating: 0, count: magic.count)
+        return fread(&head, 1, head.count, file) == head.count && head == magic
+    }
+
     static func bytes(_ path: String) -> Int {
         ["", "-wal", "-shm"].reduce(0) { sum, suffix in
             var status = stat()

@@ -8,7 +8,15 @@ final class ChainReader: Sendable {
     private let connection: Mutex<SQLite>
 
     /// - Throws: `StorageError` also if there is no chain yet.
-    convenience init(directory: String) throws(StorageError) { try self.init(file: ChainFiles.path(in: directory)) }
+    convenience init(directory: String) throws(StorageError) {
+        let path = ChainFiles.path(in: directory)
+        guard access(path, F_OK) == 0 else {
+            throw StorageError(
+                "there is no chain in \(directory): ask on a device (docker exec poise-planner planner …), or name the directory "
+                    + "that holds chain.sqlite with --state-dir")
+        }
+        try self.init(file: path)
+    }
 
     /// - Parameters:
     ///   - path: a chain's file.

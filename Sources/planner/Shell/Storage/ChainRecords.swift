@@ -65,24 +65,32 @@ extension SQLite {
         )
     }
 
-    // MARK: Genesis
+    // MARK: Records
 
-    func genesis() throws(StorageError) -> [UInt8]? {
-        try first("SELECT value, hash FROM record WHERE name = 'genesis'") { row throws(StorageError) in
+    private enum Record { case genesis, stop }
+
+    func genesis() throws(StorageError) -> [UInt8]? { try record(.genesis) }
+    func replace(genesis value: [UInt8]) throws(StorageError) { try replace(.genesis, value) }
+
+    func stop() throws(StorageError) -> String? { try record(.stop).map { String(decoding: $0, as: UTF8.self) } }
+    func replace(stop why: String) throws(StorageError) { try replace(.stop, Array(why.utf8)) }
+
+    private func record(_ name: Record) throws(StorageError) -> [UInt8]? {
+        try first("SELECT value, hash FROM record WHERE name = '\(name)'") { row throws(StorageError) in
             let value = row.blob(0)
-            guard row.blob(1) == Self.hash(ofGenesis: value) else { throw Self.damaged("the genesis") }
+            guard row.blob(1) == Self.hash(value, of: name) else { throw Self.damaged("the record \"\(name)\"") }
             return value
         }
     }
 
-    func replace(genesis value: [UInt8]) throws(StorageError) {
+    private func replace(_ name: Record, _ value: [UInt8]) throws(StorageError) {
         try run(
-            "INSERT OR REPLACE INTO record(name, value, hash) VALUES('genesis', ?, ?)", .blob(value),
-            .blob(Self.hash(ofGenesis: value)))
+            "INSERT OR REPLACE INTO record(name, value, hash) VALUES('\(name)', ?, ?)", .blob(value),
+            .blob(Self.hash(value, of: name)))
     }
 
-    private static func hash(ofGenesis value: [UInt8]) -> [UInt8] {
-        Digest(of: value, domain: "poise/stored-genesis/1").bytes
+    private static func hash(_ value: [UInt8], of name: Record) -> [UInt8] {
+        Digest(of: value, domain: "poise/stored-\(name)/1").bytes
     }
 
     // MARK: Agreement

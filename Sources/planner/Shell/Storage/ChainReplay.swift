@@ -20,7 +20,7 @@ enum ChainReplay {
         let isWhole = try reader.heights()?.lowerBound == 1
         if let snapshot = try store.snapshot() {
             do throws(ChainFault) {
-                return try extend(try Chain(snapshot: snapshot.bytes, genesis: record.genesis.hash), reader)
+                return try extend(try Chain(snapshot: snapshot.bytes, founding: record), reader)
             } catch {
                 guard isWhole else { throw unusable(error) }
                 log.warning("the stored snapshot can't be used: \(error); reading the whole chain")
@@ -40,7 +40,7 @@ enum ChainReplay {
         guard let genesis = try reader.genesis() else { return nil }
         var chain = try Chain(genesis: genesis)
         if let snapshot = try reader.snapshot(), snapshot.height <= height {
-            chain = try Chain(snapshot: snapshot.bytes, genesis: chain.genesis.hash)
+            chain = try Chain(snapshot: snapshot.bytes, founding: chain.founding)
         }
         var next = chain.state.height + 1
         while next <= height, case let piece = try reader.blocks(from: next, limit: 64, bytes: 4 << 20), !piece.isEmpty
@@ -55,7 +55,12 @@ enum ChainReplay {
     }
 
     private static func unusable(_ fault: ChainFault) -> StorageError {
-        StorageError(
+        if fault.refusal?.reason == .recoveryOfAnother || fault.refusal?.reason == .anotherGenesis {
+            return StorageError(
+                "the operator has had the chain go on without this device's last blocks (\(fault)). To bring the device back, "
+                    + "empty its state and start it with an invitation (planner invite)")
+        }
+        return StorageError(
             "the stored chain doesn't hold: \(fault). Move the chain's files away and start again; the other nodes send the blocks"
         )
     }

@@ -15,10 +15,16 @@ enum ChainSource {
         }
         if status.st_mode & S_IFMT == S_IFDIR {
             let file = ChainFiles.path(in: path)
+            guard access(file, F_OK) == 0 else { throw StorageError("\(path) holds no chain.sqlite") }
             self = .stored(try ChainReader(file: file, isCopy: true), path: file)
         } else if ArchiveReader.isArchive(path) {
             self = .archive(path: path)
         } else {
+            guard ChainFiles.isDatabase(path) else {
+                throw StorageError(
+                    "\(path) is no chain: name a file that `planner chain export` has written, a copied chain.sqlite, or a "
+                        + "directory that holds one")
+            }
             self = .stored(try ChainReader(file: path, isCopy: true), path: path)
         }
     }
@@ -114,6 +120,8 @@ struct ChainCheck {
         var linked: Int
         /// Blocks that changed the members.
         var memberChanges: Int
+        /// Where the operator had the chain go on with those who were left.
+        var recoveries: [RecoveryView]
         var height: UInt64
         var head: Digest
         var stateRoot: Digest
@@ -144,7 +152,8 @@ struct ChainCheck {
         return Result(
             genesis: state.genesis, members: state.members, from: check.chain.base + 1,
             snapshot: check.snapshot?.height,
-            linked: check.linked, memberChanges: check.chain.links.count, height: state.height, head: state.head,
+            linked: check.linked, memberChanges: check.chain.links.count,
+            recoveries: check.chain.founding.recoveries.map(RecoveryView.init), height: state.height, head: state.head,
             stateRoot: state.root, bytes: head.bytes)
     }
 
@@ -155,7 +164,7 @@ struct ChainCheck {
             if let stored = head.snapshot {
                 // Its proof is checked also where all blocks are there.
                 let found = try CertifiedSnapshot.decode(stored.bytes)
-                let based = try Chain(snapshot: stored.bytes, genesis: chain.state.genesis)
+                let based = try Chain(snapshot: stored.bytes, founding: chain.founding)
                 if head.first != 1 { chain = based }
                 snapshot = found
             }
@@ -174,7 +183,7 @@ struct ChainCheck {
             return
         }
         do throws(ChainFault) { try chain.append(block) } catch { throw Self.fault(error) }
-        if let snapshot, snapshot.height == block.height, snapshot.state != chain.state.snapshot {
+        if let snapshot, snapshot.height == block.height, snapshot.state != chain.stateOfLast?.snapshot {
             throw StorageError(
                 "the chain doesn't hold: the snapshot of block \(block.height) is another state than its blocks lead to"
             )

@@ -116,6 +116,15 @@ final class ChainStore: Sendable {
         }
     }
 
+    /// Why this node has stopped for good; nil if it hasn't.
+    func stop() throws(StorageError) -> String? {
+        try state.withLock { open throws(StorageError) in try open.connection.stop() }
+    }
+
+    func persist(stop why: String) throws(StorageError) {
+        try state.withLock { open throws(StorageError) in try open.connection.replace(stop: why) }
+    }
+
     func persist(genesis: [UInt8]) throws(StorageError) {
         try state.withLock { open throws(StorageError) in try open.connection.replace(genesis: genesis) }
     }

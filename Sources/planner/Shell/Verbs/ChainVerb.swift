@@ -8,7 +8,7 @@ import Transport
 struct ChainVerb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chain", abstract: "Look at the site's chain of blocks.",
-        subcommands: [ChainShow.self, ChainExport.self, ChainVerify.self, ChainExercise.self])
+        subcommands: [ChainShow.self, ChainExport.self, ChainVerify.self, ChainExercise.self, ChainSample.self])
 }
 
 struct ChainShow: AsyncParsableCommand {

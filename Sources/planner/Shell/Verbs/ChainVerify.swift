@@ -53,9 +53,13 @@ struct ChainVerify: AsyncParsableCommand {
             } else {
                 "\(result.height) blocks hold, the whole chain: every signature, certificate, plan and state was computed again."
             }
+        let recoveries = result.recoveries.map { recovery in
+            "The operator had it go on after block \(recovery.height) with "
+                + "\(recovery.members.map(\.name).sorted().joined(separator: ", ")); until then it was called \(recovery.predecessor).\n"
+        }
         return """
             \(extent)
-            genesis  \(result.genesis)
+            \(recoveries.joined())genesis  \(result.genesis)
             members  \(result.members.map(\.name).sorted().joined(separator: ", "))
             head     \(result.head)
             size     \(result.bytes) bytes
@@ -71,7 +75,7 @@ struct ChainExport: AsyncParsableCommand {
             checks it on any machine. Nothing is changed; planner may be running.
             """)
 
-    @Argument(help: "The file. One that is there is replaced.") var file: String
+    @Argument(help: "The file. An older export that is there is replaced.") var file: String
     @OptionGroup var common: CommonOptions
     @OptionGroup var state: StateOptions
     @Flag(help: "Print JSON.") var json = false
@@ -86,6 +90,9 @@ struct ChainExport: AsyncParsableCommand {
         let settings = try common.settings()
         let reader = try ChainReader(
             directory: try settings.string("state", flag: state.stateDirectory, default: "/var/lib/poise"))
+        guard access(file, F_OK) != 0 || ArchiveReader.isArchive(file) else {
+            throw ValueProblem("\(file) is there and is no exported chain", "choose another name, or remove it first")
+        }
         var next = ContinuousClock.now + .seconds(2)
         var last = try reader.snapshot()?.height ?? 0
         let bytes = try ChainArchive.export(reader, to: file) { height in

@@ -31,10 +31,7 @@ struct Invite: AsyncParsableCommand {
         let client = try LocalClient("planner", common)
         let key = try operatorOptions.file(try common.settings()).read()
         let head: HeadView = try await client.get("/chain/head")
-        guard head.operatorKey == key.publicKey else {
-            throw ValueProblem(
-                "this is not the operator's key of \(head.site)", "its public half should be \(head.operatorKey)")
-        }
+        try head.check(key)
         guard !head.members.contains(where: { $0.name == name }) else {
             throw ValueProblem("\(name) is a device of \(head.site) already", "choose another name")
         }
@@ -120,7 +117,9 @@ struct Configure: AsyncParsableCommand {
     @Option(help: "How much a move must be worth, in millionths of a device.") var marginPpm: Int64?
     @Option(help: "Milliseconds for which an app is left alone after a move.") var coolDownMs: Int64?
     @Option(
-        help: ArgumentHelp("The block from which they hold; ten blocks from now if not given.", valueName: "height"))
+        help: ArgumentHelp(
+            "The block from which they hold. If not given: ten blocks from now, and not before a change that was ordered.",
+            valueName: "height"))
     var from: UInt64?
     @OptionGroup var operatorOptions: OperatorOptions
     @OptionGroup var common: CommonOptions
@@ -129,13 +128,18 @@ struct Configure: AsyncParsableCommand {
     func run() async throws {
         let client = try LocalClient("planner", common)
         let head: HeadView = try await client.get("/chain/head")
-        let changed = changed(head.parameters)
-        guard changed != head.parameters else { return try show(head.parameters) }
-        let height = from ?? head.height + 10
+        // This change replaces one that doesn't hold yet, so that it has to be part of it and may not bring it forward.
+        let last = head.scheduled?.parameters ?? head.parameters
+        let changed = changed(last)
+        guard changed != last else {
+            return json ? print(try JSON.pretty(head.parameters)) : show(head.parameters, next: head.scheduled)
+        }
+        let height = from ?? max(head.height + 10, head.scheduled?.height ?? 0)
         let orders = try Orders(client, operatorOptions, try common.settings())
         try await orders.send(.configure(changed, from: height), for: head)
         Notice.show("ordered; they hold from block \(height) on (the last is \(head.height))")
-        try show(changed)
+        if json { return print(try JSON.pretty(changed)) }
+        show(head.parameters, next: ScheduledView(height: height, parameters: changed))
     }
 
     private func changed(_ now: SiteParameters) -> SiteParameters {
@@ -151,15 +155,22 @@ struct Configure: AsyncParsableCommand {
         return changed
     }
 
-    private func show(_ parameters: SiteParameters) throws {
-        if json { return print(try JSON.pretty(parameters)) }
-        let rows = [
-            ["strategy", parameters.strategy], ["quorum", parameters.quorum.rawValue],
-            ["block-interval-ms", "\(parameters.blockInterval)"], ["idle-interval-ms", "\(parameters.idleInterval)"],
-            ["absent-after-ms", "\(parameters.absentAfter)"], ["move-deadline-ms", "\(parameters.moveDeadline)"],
-            ["declared-demand-millicores", "\(parameters.declaredDemand)"], ["margin-ppm", "\(parameters.margin)"],
-            ["cool-down-ms", "\(parameters.coolDown)"],
+    private func show(_ parameters: SiteParameters, next: ScheduledView?) {
+        let now = rows(parameters)
+        guard let next else { return print(Table(["PARAMETER", "VALUE"], now.map { [$0.name, $0.value] }).text) }
+        let rows = zip(now, rows(next.parameters)).map { now, next in
+            [now.name, now.value, next.value == now.value ? "" : next.value]
+        }
+        print(Table(["PARAMETER", "VALUE", "FROM \(next.height)"], rows).text)
+    }
+
+    private func rows(_ parameters: SiteParameters) -> [(name: String, value: String)] {
+        [
+            ("strategy", parameters.strategy), ("quorum", parameters.quorum.rawValue),
+            ("block-interval-ms", "\(parameters.blockInterval)"), ("idle-interval-ms", "\(parameters.idleInterval)"),
+            ("absent-after-ms", "\(parameters.absentAfter)"), ("move-deadline-ms", "\(parameters.moveDeadline)"),
+            ("declared-demand-millicores", "\(parameters.declaredDemand)"), ("margin-ppm", "\(parameters.margin)"),
+            ("cool-down-ms", "\(parameters.coolDown)"),
         ]
-        print(Table(["PARAMETER", "VALUE"], rows).text)
     }
 }
