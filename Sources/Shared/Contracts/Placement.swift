@@ -36,7 +36,8 @@ public struct MoveOrder: Codable, Hashable, Sendable {
 /// Where an app should be.
 public struct PlacedApp: Codable, Hashable, Sendable {
     public var specification: AppSpecification
-    /// The node that runs it, or, while it is moving, the node it moves from.
+    /// The node that runs it, or, while it is moving, the node it moves from. Zero where the chain has gone on without this
+    /// device: no copy may run here, and all are kept for a day.
     public var node: NodeID
     /// Ascending with each placement of the app. A copy with a lower one is superseded and must not run.
     public var incarnation: UInt64

@@ -21,6 +21,9 @@ extension MigratorMachine {
                 return
             }
             close(incoming: index, .done)
+        case (.restored, .void) where placed?.node == .zero:
+            // Nobody else may have this memory any more: the copy is set aside like those that were placed here.
+            close(incoming: index, .abandoned)
         case (_, .void):
             if !entry.isDiscarded { return perform(entry.key.app, .discard(entry.key)) }
             close(incoming: index, entry.phase == .refused ? .refused : .abandoned)

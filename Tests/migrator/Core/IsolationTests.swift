@@ -285,6 +285,27 @@ import Testing
             device.copies.filter { ["c", "f"].contains($0.app) }.allSatisfy { $0.state == .frozen && $0.isSetAside })
     }
 
+    /// The chain goes on without this device, which has just taken in an app: nobody else may have that memory.
+    @Test(arguments: [Copy.State.running, .frozen]) func whatWasRestoredIsKept(state: Copy.State) {
+        let order = MoveOrder(to: Self.here, incarnation: 9, height: 10, deadline: 60_000)
+        let key = HandoffKey(app: "x", incarnation: 9)
+        var journal = Journal()
+        journal.boot = "b"
+        journal.incoming = [
+            Incoming(key: key, from: Self.there, order: order, phase: .restored, freezeAt: 200_000)
+        ]
+        var device = Device(machine: MigratorMachine(journal: journal))
+        device.copies = [Self.copy("x", .run, 9, state)]
+        device.start([Self.app("x", on: Self.there, move: order)])
+        #expect(device.words == [])
+        device.place([Self.app("x", on: .zero)])
+        #expect(device.words == ["aside x"] && device.machine.journal.incoming.isEmpty)
+        device.finish()
+        device.pass(60_000)
+        #expect(device.words == [] && device.copies.map(\.isSetAside) == [true])
+        #expect(device.machine.journal.history.map(\.outcome) == [.abandoned])
+    }
+
     /// Something else that failed and waits does not keep an old copy running.
     @Test func aFreezeDoesNotWaitForAnotherTry() {
         var device = device([Self.app("x", .run)], [Self.copy("x", .run, 1, .frozen)])
