@@ -43,6 +43,7 @@ struct Disgrace: Sendable, Equatable {
 struct Failures: Sendable, Equatable {
     /// Different heights after which a node stops acknowledging a leader: once can be the network's fault.
     static let limit = 2
+
     private(set) var heights: Set<UInt64> = []
 
     var areEnough: Bool { heights.count >= Self.limit }

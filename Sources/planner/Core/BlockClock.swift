@@ -30,7 +30,8 @@ struct BlockClock: Sendable {
     private var eased: Int64?
     /// The last commits, oldest first.
     private var recent: [Step] = []
-    private var committedAt: Int64?
+    /// When the head was committed here, monotonic milliseconds; nil if that was before the start.
+    private(set) var committedAt: Int64?
     /// Milliseconds from the first commit to the last, of which a pause counts no more than one block could catch up.
     private var running: Int64 = 0
     /// From where block time, flowing ``slowdown`` times slower than ``running``, would be furthest ahead of all that is known.

@@ -289,7 +289,6 @@ extension PlannerMachine {
         let isRenamed = state.map { $0.genesis != after.genesis } ?? false
         clock.committed(after, at: now, offered: agreement?.arrival(ofDecided: after.head))
         state = after
-        committedAt = now
         catchUp.progressed()
         if let stored = storedAgreement, stored.record.height <= after.height { storedAgreement = nil }
         for (entry, refusal) in pool.prune(after, isRenamed: isRenamed) {

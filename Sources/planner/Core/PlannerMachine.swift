@@ -78,11 +78,10 @@ public struct PlannerMachine: StateMachine {
     var isProposed = false
     /// Whether an app must be frozen where no block comes for a while.
     var needsTouch = false
-    /// When the head was committed here, monotonic milliseconds; nil if that was before the start.
-    var committedAt: Int64?
     /// Monotonic milliseconds.
     var startedAt: Int64?
     var clock = BlockClock()
+    var committedAt: Int64? { clock.committedAt }
     var touch = Touch()
     var random: SplitMix64
     /// Why it had stopped before the start.

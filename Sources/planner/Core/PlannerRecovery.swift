@@ -6,7 +6,7 @@ extension PlannerMachine {
     /// Milliseconds without a block after which a quorum is taken to decide nothing.
     private static let standstill: Int64 = 30_000
     /// How a device whose chain has ended becomes a member again. Its gossip would sign no vote of the other way.
-    static let wayBack =
+    public static let wayBack =
         "dismiss it where `planner nodes` lists it, empty the state of its services, which gives it a new key (docker compose "
         + "down --volumes), and start it with an invitation (planner invite)"
 

@@ -76,7 +76,8 @@ struct PlannerHealth: Sendable {
             if let joining { return HealthCheck(.warn, joining) }
             return HealthCheck(
                 .warn,
-                "this device's key is not among the site's members, so it only watches: it has left or was removed, or has another key than it had. To bring it in, empty its state and start it with an invitation of the operator (planner invite)"
+                "this device's key is not among the site's members, so it only watches: it has left or was removed, or has another "
+                    + "key than it had. To bring it in, \(PlannerMachine.wayBack)"
             )
         }
         if member.name != settings.name {

@@ -58,7 +58,7 @@ enum ChainReplay {
         if fault.refusal?.reason == .recoveryOfAnother || fault.refusal?.reason == .anotherGenesis {
             return StorageError(
                 "the operator has had the chain go on without this device's last blocks (\(fault)). To bring the device back, "
-                    + "empty its state and start it with an invitation (planner invite)")
+                    + PlannerMachine.wayBack)
         }
         return StorageError(
             "the stored chain doesn't hold: \(fault). Move the chain's files away and start again; the other nodes send the blocks"
