@@ -70,10 +70,10 @@ def check_draws(device, contract):
 
 
 def request(device, service, path, body=None):
-    """(status, media type, body) of a GET, or of a POST if there is a body; of a feed what comes in a second."""
+    """(status, media type, body) of a GET, or of a POST if there is a body; of a feed what comes in some seconds."""
     posted = [] if body is None else ["-H", "Content-Type: application/json", "--data", body]
     socket = f"/proc/{device.pid('poise-' + service)}/root/run/poise/{service}.sock"
-    done = device.exec("curl", "-s", "--max-time", "2", "-w", "\n%{http_code} %{content_type}", *posted,
+    done = device.exec("curl", "-s", "--max-time", "5", "-w", "\n%{http_code} %{content_type}", *posted,
                        "--unix-socket", socket, f"http://poise{path}", check=False)
     body, _, last = done.stdout.rpartition("\n")
     status, _, kind = last.partition(" ")

@@ -50,7 +50,7 @@ def wait_until(what, condition, seconds, every=0.5):
             last = condition()
             if last:
                 return last
-        except (CommandFailed, TimedOut, AssertionError, json.JSONDecodeError) as error:
+        except (CommandFailed, TimedOut, AssertionError, KeyError, json.JSONDecodeError) as error:
             last = error
         if time.monotonic() > deadline:
             raise TimedOut(f"after {seconds} s still not true: {what}\nlast seen: {last}")

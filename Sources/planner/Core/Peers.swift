@@ -15,9 +15,21 @@ struct Peers: Sendable {
 
     /// Nodes served at one time that are no members.
     private static let strangerLimit = 16
+    /// Times that each is served in a second.
+    private static let strangerPace = 8
+
+    private struct Stranger: Sendable {
+        /// When it was last heard, monotonic milliseconds.
+        var at: Int64
+        /// When the second began in which it was served so often.
+        var since: Int64
+        var served = 0
+
+        init(since: Int64) { (at, self.since) = (since, since) }
+    }
 
     private(set) var all: [NodeID: Peer] = [:]
-    private var strangers: [NodeID: Int64] = [:]
+    private var strangers: [NodeID: Stranger] = [:]
     private var answered: [NodeID: Int64] = [:]
     private var served: [NodeID: (from: UInt64, at: Int64)] = [:]
     private var told = Pace(interval: 900)
@@ -52,18 +64,27 @@ struct Peers: Sendable {
         return true
     }
 
-    /// Whether to serve a node that is no member: few at a time, and each once a second.
-    mutating func mayServe(stranger node: NodeID, at now: Int64) -> Bool {
-        strangers = strangers.filter { now - $0.value <= 60_000 }
-        if let last = strangers[node], now - last < 900 { return false }
+    /// Whether to have to do with a node that is no member: few at a time.
+    mutating func admits(stranger node: NodeID, at now: Int64) -> Bool {
+        strangers = strangers.filter { now - $0.value.at <= 60_000 }
         guard strangers[node] != nil || strangers.count < Self.strangerLimit else { return false }
-        strangers[node] = now
+        strangers[node, default: Stranger(since: now)].at = now
+        return true
+    }
+
+    /// Whether to send a node that is no member the blocks from this height on: as a member, but so many times a second at most.
+    mutating func mayServe(stranger node: NodeID, from height: UInt64, at now: Int64) -> Bool {
+        guard admits(stranger: node, at: now), var stranger = strangers[node] else { return false }
+        if now - stranger.since >= 1_000 { (stranger.since, stranger.served) = (now, 0) }
+        guard stranger.served < Self.strangerPace, mayServe(node, from: height, at: now) else { return false }
+        stranger.served += 1
+        strangers[node] = stranger
         return true
     }
 
     /// Whether the node, which is no member, was served lately.
     func serves(stranger node: NodeID, at now: Int64) -> Bool {
-        strangers[node].map { now - $0 <= 60_000 } ?? false
+        strangers[node].map { now - $0.at <= 60_000 } ?? false
     }
 
     /// Whether to send `node` this piece of a snapshot: the next one at once, the same again after a second.

@@ -14,6 +14,7 @@ extension PlannerMachine {
             deviation: deviation)
         draw = nil
         isProposed = false
+        openedAt = now
         askForDraw()
         storedBlocks = []
         if let (record, blocks) = storedAgreement, record.genesis == next.genesis, record.height == next.height {
@@ -41,7 +42,7 @@ extension PlannerMachine {
         let isBusy = isPlanned || needsTouch || !pool.entries.isEmpty
         var interval = isBusy ? state.parameters.blockInterval : state.parameters.idleInterval
         if isProposed { interval = min(state.parameters.blockInterval / 2, Self.haste) }
-        let passed = committedAt.map { now - $0 } ?? (isProposed ? .max : 0)
+        let passed = isProposed && committedAt == nil ? .max : now - openedAt
         if isProposed, passed >= interval { return drive { $0.start() } }
         effects.append(
             .setTimer(.nextHeight(agreement.height), afterMilliseconds: max(0, interval - passed)))
@@ -107,7 +108,7 @@ extension PlannerMachine {
         let purpose: SigningRequest.Purpose =
             switch tag {
             case .genesis: .genesis
-            case .recovery: .recovery
+            case .recoveries: .recovery
             case .header: .header
             case .proposal: .proposal
             case .vote: .vote
@@ -147,7 +148,7 @@ extension PlannerMachine {
     mutating func signed(_ tag: SigningTag, _ signature: Signature) {
         switch tag {
         case .genesis: genesisSigned(signature)
-        case .recovery: isRecoveryKnown = true
+        case .recoveries(let count): isRecoveryKnown = isRecoveryKnown || count == founding.record?.recoveries.count
         case .header(let height, let round):
             guard let agreement, agreement.height == height, let state,
                 let block = agreement.finished(round: round, signature)
@@ -211,7 +212,8 @@ extension PlannerMachine {
         do throws(Refusal) {
             let after = try Validity.check(block, after: parent, deviation: deviation)
             let doubt =
-                clock.doubt(block.header.time, after: parent, at: now) ?? contradictedAbsence(after, parent)
+                clock.doubt(block.header.time, after: parent, at: now) ?? contradictedAbsence(
+                    after, parent, round: round)
                 ?? leftOut(block, after, parent, round: round)
             return Agreement.Candidate(block: block, verdict: .success(after), doubt: doubt, arrived: now)
         } catch {
@@ -220,7 +222,11 @@ extension PlannerMachine {
     }
 
     /// A block that declares a node absent of which a newer report is here was built by someone who can't hear it.
-    private func contradictedAbsence(_ after: SiteState, _ parent: SiteState) -> Refusal? {
+    ///
+    /// A liar can report to a single node, which then doubts what all others build; so this, too, holds a height up for no longer
+    /// than until an honest node has had its turn.
+    private func contradictedAbsence(_ after: SiteState, _ parent: SiteState, round: UInt32) -> Refusal? {
+        guard round <= parent.quorum.oneHonest else { return nil }
         for member in after.members {
             guard let record = after.nodes[member.id], record.absent, parent.nodes[member.id]?.absent == false,
                 let known = pool.reports[member.id], now - known.at <= after.parameters.absentAfter,

@@ -56,7 +56,8 @@ public struct Submission: Codable, Hashable, Sendable {
 /// What a signature was asked for.
 public enum SigningTag: Hashable, Sendable {
     case genesis
-    case recovery
+    /// So many of them.
+    case recoveries(Int)
     case header(height: UInt64, round: UInt32)
     case proposal(height: UInt64, round: UInt32)
     case vote(height: UInt64, round: UInt32, step: VoteStep)

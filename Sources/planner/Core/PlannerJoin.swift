@@ -69,17 +69,19 @@ extension PlannerMachine {
     /// A node that is no member asks for the chain: one that was invited, or one that was removed and doesn't know yet.
     mutating func serveStranger(_ node: NodeID, _ status: ChainStatus) {
         if let record = founding.record, !record.names.contains(status.genesis),
-            rival?.has(node) == true || peers.mayServe(stranger: node, at: now)
+            rival?.has(node) == true || peers.admits(stranger: node, at: now)
         {
             hearRival(status, of: node)
         }
         guard let state, let record = founding.record, record.names.contains(status.genesis),
-            status.asks == here || status.genesis != state.genesis, peers.mayServe(stranger: node, at: now)
+            status.asks == here || status.genesis != state.genesis, peers.admits(stranger: node, at: now)
         else { return count(Refusal.Reason.senderNotMember.rawValue) }
-        if status.height == 0 || status.genesis != state.genesis {
+        if status.height == 0 || status.genesis != state.genesis, peers.mayTell(node, at: now) {
             effects.append(.publish(Publication(kind: .genesis, payload: record.encoded, to: node)))
         }
-        if status.asks == here, status.height < state.height {
+        if status.asks == here, status.height < state.height,
+            peers.mayServe(stranger: node, from: status.height + 1, at: now)
+        {
             effects.append(.sendCommitted(from: status.height + 1, to: node))
         }
     }

@@ -74,6 +74,8 @@ public struct PlannerMachine: StateMachine {
     var placementWaits: Int64?
     /// Whether the next block places or moves something.
     var isPlanned = false
+    /// When the running height was opened, monotonic milliseconds.
+    var openedAt: Int64 = 0
     /// Whether somebody has proposed a valid block for the running height.
     var isProposed = false
     /// Whether an app must be frozen where no block comes for a while.
@@ -173,6 +175,8 @@ public struct PlannerMachine: StateMachine {
         case .signingRefused(let tag, let reason):
             effects.append(.count("signing-refused"))
             effects.append(.log(.warning, "gossip does not sign \(tag): \(reason)"))
+            // It may know less of recoveries than it has said.
+            isRecoveryKnown = false
         case .drawn(let height, let proof): drawn(proof, for: height)
         case .timer(.resend): tick()
         case .timer(.nextHeight(let height)):
@@ -190,6 +194,9 @@ public struct PlannerMachine: StateMachine {
         switch kind {
         case .order(let request, _), .leave(let request), .recover(let request, _, _), .receipt(let request, _):
             id = request
+        case .message(let message) where message.kind == .status && message.sender != here:
+            guard let status = try? ChainStatus(encoded: message.payload.bytes) else { return }
+            return tellRival(status, message.sender)
         default: return
         }
         effects.append(.answer(id, Problem(503, "halted", halted ?? "")))

@@ -125,7 +125,8 @@ extension PlannerMachine {
     /// - Returns: whether the bytes are a founding document, so that they are nothing else.
     mutating func receiveRecoveries(_ bytes: [UInt8], from sender: NodeID) -> Bool {
         guard state != nil, FoundingRecord.begins(bytes) else { return false }
-        guard let known = founding.record, known.isComplete, peers.mayTellHere(sender, at: now) else { return true }
+        guard let known = founding.record, known.isComplete, peers.mayTellHere(sender, at: now), bytes != known.encoded
+        else { return true }
         do {
             guard let record = try known.retold(by: bytes) else {
                 count(Refusal.Reason.anotherGenesis.rawValue)
@@ -201,7 +202,7 @@ extension PlannerMachine {
         guard !isRecoveryKnown, let recoveries = founding.record?.recoveries, !recoveries.isEmpty,
             state?.genesis == recoveries.last?.genesis.hash
         else { return }
-        sign(.recovery, RecoveryPath(recoveries).encoded)
+        sign(.recoveries(recoveries.count), RecoveryPath(recoveries).encoded)
     }
 
     /// This node has blocks that the operator's word leaves out. Its copies may run elsewhere soon.
@@ -237,8 +238,9 @@ extension PlannerMachine {
             return hearRival(status, of: node)
         }
         if theirs > own { return peers.heard(node, status, at: now) }
-        guard let record = founding.record, peers.mayTell(node, at: now) else { return }
-        effects.append(.publish(Publication(kind: .genesis, payload: record.encoded, to: node)))
+        if let record = founding.record, peers.mayTell(node, at: now) {
+            effects.append(.publish(Publication(kind: .genesis, payload: record.encoded, to: node)))
+        }
         if status.asks == here, status.height < state.height,
             peers.mayServe(node, from: status.height + 1, at: now)
         {

@@ -89,14 +89,20 @@ extension PlannerMachine {
 
     /// Someone follows a chain whose name isn't known here.
     mutating func hearRival(_ status: ChainStatus, of node: NodeID) {
-        if let record = founding.record, !record.recoveries.isEmpty, peers.mayTell(node, at: now) {
-            effects.append(.publish(Publication(kind: .genesis, payload: record.encoded, to: node)))
-        }
+        tellRival(status, node)
         // What gossip kept from before the start may be old.
         guard now - (startedAt ?? now) > Peers.freshness else { return }
         rival?.hear(status, of: node, at: now)
         guard let rival, rival.goesOn(at: now), rival.precedes || isIdle(rival) else { return }
         stop("others go on by \(rival.words), and of two ways only one can stay")
+    }
+
+    /// Says by which recoveries this device's chain goes on, or went on until it stopped: the others are to know of both.
+    mutating func tellRival(_ status: ChainStatus, _ node: NodeID) {
+        guard let record = founding.record, !record.recoveries.isEmpty, !record.names.contains(status.genesis),
+            peers.mayTell(node, at: now)
+        else { return }
+        effects.append(.publish(Publication(kind: .genesis, payload: record.encoded, to: node)))
     }
 
     /// Whether nobody is heard to have decided a block of this device's own way since the two parted.

@@ -151,7 +151,7 @@ import Testing
         #expect(moved == ["free"])
     }
 
-    @Test func aPlanOfALargeSiteIsQuick() throws {
+    @Test func aPlanOfALargeSiteIsBounded() throws {
         var chain = TestChain(nodes: 100)
         try chain.grow(reports: chain.reports())
         var state = chain.state
@@ -165,8 +165,6 @@ import Testing
             state.apps["new\(number)"] = AppRecord(specification: .test("new\(number)"), on: nil, since: 0)
             state.queue.append("new\(number)")
         }
-        let clock = ContinuousClock()
-        let elapsed = clock.measure { #expect(PaperStrategy().plan(for: state).assignments.count == Plan.limit) }
-        #expect(elapsed < .seconds(2))
+        #expect(PaperStrategy().plan(for: state).assignments.count == Plan.limit)
     }
 }

@@ -22,7 +22,7 @@ extension SimulatedSite {
     private func slot(_ tag: SigningTag, _ bytes: [UInt8]) -> VoteSlot? {
         switch tag {
         case .genesis: VoteSlot(chain: .zero, purpose: .genesis, height: 0, round: 0, step: 0)
-        case .header, .recovery: nil
+        case .header, .recoveries: nil
         case .proposal(let height, let round):
             VoteSlot(
                 chain: (try? Proposal(encoded: bytes))?.genesis ?? .zero, purpose: .proposal, height: height,

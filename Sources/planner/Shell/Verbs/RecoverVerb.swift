@@ -88,13 +88,21 @@ struct Recover: AsyncParsableCommand {
     private func awaitBlock(after height: UInt64, _ client: LocalClient) async throws {
         Notice.show("signed; waiting for the first block that those left decide")
         let deadline = ContinuousClock.now + .seconds(90)
+        var silence = ""
         while .now < deadline {
-            let head: HeadView = try await client.get("/chain/head")
-            if head.height > height { return Notice.show("block \(head.height) is decided") }
+            do {
+                let head: HeadView = try await client.get("/chain/head")
+                if head.height > height { return Notice.show("block \(head.height) is decided") }
+                silence = ""
+            } catch  where !(error is CancellationError) {
+                // The recovery holds whether or not planner is there to be asked.
+                silence = "; this device's planner doesn't answer: \(error)"
+            }
             try await Task.sleep(for: .milliseconds(500))
         }
         throw Problem(
-            504, "no-block", "no block was decided within 90 s: `planner health` on the devices that are left says why")
+            504, "no-block",
+            "no block was decided within 90 s: `planner health` on the devices that are left says why\(silence)")
     }
 }
 
