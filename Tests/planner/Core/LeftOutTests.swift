@@ -62,6 +62,54 @@ import Testing
         #expect(Set(full.body.transactions) == Set(unlike.prefix(BlockBody.transactionLimit)))
     }
 
+    /// All devices start anew, and one keeps saying what has no effect: that must not put off the first block.
+    @Test func nothingThatComesInPutsABlockOff() throws {
+        for seed in UInt64(1)...5 {
+            var site = SimulatedSite(
+                nodes: 4, seed: seed, parameters: SiteParameters(quorum: .byzantine, idleInterval: 3_000))
+            #expect(site.run(until: 20_000) { $0.nodes.allSatisfy { $0.disk.height >= 2 } })
+            for index in 0..<4 { site.crash(index, for: nil) }
+            for index in 0..<3 { site.boot(index) }
+            let height = site.heights[0]
+            for _ in 0..<150 {
+                let message = site.seal(.transaction, Transaction.leave(since: 0).encoded, 3)
+                for index in 0..<3 { site.step(index, .message(message)) }
+                site.run(until: site.now + 100)
+            }
+            #expect(site.heights[0] > height, "seed \(seed)")
+        }
+    }
+
+    /// A liar reports to one node alone. That node's doubts hold up no more rounds than an honest node needs for its turn.
+    @Test func oneNodesDoubtOfAnAbsenceEnds() throws {
+        var site = SimulatedSite(
+            nodes: 4, seed: 3, parameters: SiteParameters(quorum: .byzantine, idleInterval: 1_000))
+        #expect(site.run(until: 20_000) { $0.nodes.allSatisfy { $0.disk.height >= 2 } })
+        site.crash(3, for: nil)
+        let report = Report(
+            name: site.nodes[3].name, gossipAddress: "10.0.0.3:7700", migratorAddress: "10.0.0.3:7701",
+            vrf: site.nodes[3].key.vrf.publicKey,
+            load: LoadMatrix(
+                timestamp: 1, device: Score(cpu: 20_000), apps: [], services: [], capacity: .test, facts: .test))
+        var doubted: Block?
+        for step in 0..<600 where doubted == nil {
+            if step % 10 == 0 {
+                let message = site.seal(.report, report.encoded, 3)
+                site.step(0, .message(message))
+            }
+            site.run(until: site.now + 50)
+            let candidates = site.nodes[0].machine?.agreement?.candidates.values
+            doubted = candidates?.first { $0.doubt?.reason == .absenceContradicted }?.block
+        }
+        let block = try #require(doubted)
+        let machine = try #require(site.nodes[0].machine)
+        let parent = try #require(machine.state)
+        for round in 0..<6 as Range<UInt32> {
+            let doubt = machine.judge(block, parent, round: round).doubt?.reason
+            #expect((doubt == .absenceContradicted) == (round <= parent.quorum.oneHonest), "round \(round)")
+        }
+    }
+
     /// A liar gave one transaction to one node and another to another, and is silent then. Each of the two doubts what doesn't
     /// hold its own, and the quorum needs all three that are left.
     @Test func unlikePoolsBecomeAlike() throws {

@@ -371,6 +371,11 @@ import Testing
             let now = site.heights[stays]
             runForked(&site, for: 20_000)
             #expect(site.heights[stays] > now + 2)
+            // Whoever didn't hear of the others is told by them, though they have stopped.
+            site.crash(stays, for: nil)
+            site.boot(stays)
+            runForked(&site, for: 10_000)
+            #expect(site.nodes[stays].machine?.rivalObstacle != nil)
         }
     }
 
