@@ -30,8 +30,10 @@ struct EtcdTests {
         _ what: String, within seconds: Int64 = 20, _ condition: () async throws -> Bool
     ) async throws {
         let end = MonotonicClock.nowMilliseconds() + seconds * 1_000
-        while try await !condition() {
-            try #require(MonotonicClock.nowMilliseconds() < end, "waited in vain until \(what)")
+        while true {
+            let began = MonotonicClock.nowMilliseconds()
+            if try await condition() { return }
+            try #require(began < end, "waited in vain until \(what)")
             try await Task.sleep(for: .milliseconds(20))
         }
     }
