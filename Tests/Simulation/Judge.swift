@@ -60,12 +60,14 @@ final class Judge {
 
     /// Where nobody lies and nothing goes wrong any more, nobody has a reason to doubt when blocks say they were made: with a
     /// device fewer it would keep the site from going on. Who learned late of a block, as after a cut, may doubt the next one,
-    /// and so on while it is behind.
+    /// and so on while it is behind. And where proposals were lost on the way, or a builder didn't know how long the others had
+    /// waited, blocks seem to be behind until that has left the last ten.
     func refused(_ reason: String, by device: SimulatedDevice) {
         guard isRestored, site.cast.liars.isEmpty, Self.timeDoubts.contains(reason), let state = device.planner.state
         else { return }
         doubts[device.id, default: []].insert(state.height)
-        guard let heights = doubts[device.id], heights.count > 3 else { return }
+        let isBehind = reason == Refusal.Reason.timeBehindClock.rawValue
+        guard let heights = doubts[device.id], heights.count > (isBehind ? 10 : 3) else { return }
         let after = heights.sorted().map(String.init).joined(separator: ", ")
         accuse("\(device.name) refuses honest builders' blocks after \(after): \(reason)")
     }
